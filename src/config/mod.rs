@@ -1,0 +1,267 @@
+//! One typed [`Config`], loaded and validated once; the only reader of the environment.
+//!
+//! Flags beat the environment, the environment beats `memnode.toml`, and that beats the embedded
+//! `config.default.toml`. `table` names every setting once; `layers` finds what was given for
+//! each, as text; `read` turns text into types; the same parsers serve every layer. Nothing here
+//! prints: warnings and errors are values for the command line to show.
+
+mod args;
+mod directories;
+mod error;
+mod layers;
+mod parse;
+mod read;
+mod secret;
+mod show;
+mod suggest;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use args::{clap_args, flags_from};
+pub use directories::Directories;
+pub use error::ConfigError;
+pub use layers::{Source, environment};
+pub use secret::Secret;
+pub use show::{Effective, effective_json, effective_text};
+
+/// Every setting of a node, valid; each part goes only to the module that owns it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who this node is and how it reads names and times.
+    pub node: NodeConfig,
+    /// The SQLite file and its threads.
+    pub store: StoreConfig,
+    /// The HTTP listener and its limits.
+    pub http: HttpConfig,
+    /// Who may call.
+    pub auth: AuthConfig,
+    /// What turns text into vectors.
+    pub embed: EmbedConfig,
+    /// Whether near-duplicates are refused.
+    pub dedup: DedupConfig,
+    /// What clients may have ingested from disk.
+    pub ingest: IngestConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// Who this node is and how it reads names and times.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The stable name of this node, the `origin` of its memories; the host name by default.
+    pub id: String,
+    /// The namespace that `memnode mcp` and the command line use when a call names none.
+    pub namespace: String,
+    /// The IANA zone in which time phrases are read; `None` is the machine's own.
+    pub time_zone: Option<String>,
+}
+
+/// The SQLite file and its threads.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The directory of everything the node keeps.
+    pub base_dir: PathBuf,
+    /// The SQLite file; `memnode.db` in `base_dir` by default.
+    pub path: PathBuf,
+    /// Read-only connections, each with its thread; 1 to 64.
+    pub readers: NonZeroUsize,
+    /// Writes that may wait for the writer thread before more are refused.
+    pub write_queue_max: NonZeroUsize,
+}
+
+/// The HTTP listener and its limits.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Whether to serve HTTP; `None` is yes for `memnode serve` and no for `memnode mcp`.
+    pub enabled: Option<bool>,
+    /// The address to bind.
+    pub host: IpAddr,
+    /// The port to bind; 0 is any free one.
+    pub port: u16,
+    /// Which web pages of other origins may call.
+    pub cors_origins: CorsOrigins,
+    /// The longest a request may take.
+    pub request_timeout: Duration,
+    /// The longest body of an ordinary request.
+    pub body_bytes_max: usize,
+    /// The longest body of a batch; never below `body_bytes_max`.
+    pub batch_bytes_max: usize,
+}
+
+impl HttpConfig {
+    /// The address and port to bind.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+
+    /// Whether only this machine can reach the listener.
+    pub fn is_loopback(&self) -> bool {
+        self.host.to_canonical().is_loopback()
+    }
+}
+
+/// Which web pages of other origins may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Only pages that the node serves itself.
+    Own,
+    /// Any page, without credentials.
+    Any,
+    /// Pages of these origins, each `scheme://host[:port]` in visible ASCII.
+    Listed(Vec<String>),
+}
+
+/// Who may call.
+#[derive(Clone, Debug)]
+pub struct AuthConfig {
+    /// The key that grants full access; 1 to 1024 visible ASCII characters.
+    pub api_key: Option<Secret>,
+    /// Whether calls without a credential are served. Unless it was set, this is true exactly
+    /// when the node listens on loopback and has no key.
+    pub allow_anonymous: bool,
+}
+
+/// What turns text into vectors.
+#[derive(Clone, Debug)]
+pub struct EmbedConfig {
+    /// Where `memnode model fetch` puts the built-in model.
+    pub model_dir: PathBuf,
+    /// The embedder to use.
+    pub embedder: EmbedderConfig,
+}
+
+/// The embedder to use, with what its kind needs.
+#[derive(Clone, Debug)]
+pub enum EmbedderConfig {
+    /// The model that `memnode model fetch` brings.
+    Builtin,
+    /// A model in ONNX form in a local directory.
+    Onnx(OnnxConfig),
+    /// A service that speaks the embeddings call of OpenAI.
+    OpenAi(OpenAiConfig),
+}
+
+/// A model in ONNX form in a local directory.
+#[derive(Clone, Debug)]
+pub struct OnnxConfig {
+    /// The directory with the model and its tokenizer.
+    pub dir: PathBuf,
+    /// The name to record in the file; `None` leaves it to the embedder.
+    pub model: Option<String>,
+}
+
+/// A service that speaks the embeddings call of OpenAI.
+#[derive(Clone, Debug)]
+pub struct OpenAiConfig {
+    /// The whole address, such as `http://127.0.0.1:11434/v1/embeddings`.
+    pub url: String,
+    /// The name of the model, as the service knows it.
+    pub model: String,
+    /// Numbers in one vector; 1 to 8192.
+    pub dimension: NonZeroUsize,
+    /// The bearer token of the service.
+    pub api_key: Option<Secret>,
+    /// The longest one call may take.
+    pub timeout: Duration,
+}
+
+/// Whether near-duplicates are refused.
+#[derive(Clone, Debug)]
+pub struct DedupConfig {
+    /// Off by default: it refuses real memories.
+    pub enabled: bool,
+    /// The similarity, 0 to 1, from which two texts count as the same.
+    pub threshold: f64,
+    /// Only memories of the last so many hours are compared; 1 to 87,600.
+    pub time_window_hours: u32,
+}
+
+/// What clients may have ingested from disk.
+#[derive(Clone, Debug)]
+pub struct IngestConfig {
+    /// Absolute directories below which a client of `/mcp` may name files; none by default.
+    pub roots: Vec<PathBuf>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// A level, or directives such as `info,memnode=debug`, as `tracing_subscriber` reads them.
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Refuses to listen beyond this machine unless callers are checked or the operator has said
+    /// aloud that they are not; for every mode that binds a port.
+    ///
+    /// # Errors
+    /// [`ConfigError::OpenToAll`].
+    pub fn check_bind(&self) -> Result<(), ConfigError> {
+        let guarded = self.auth.api_key.is_some() || self.auth.allow_anonymous;
+        if self.http.is_loopback() || guarded {
+            return Ok(());
+        }
+        Err(ConfigError::OpenToAll { host: self.http.host })
+    }
+}
+
+/// What was given on the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config FILE`.
+    pub file: Option<PathBuf>,
+    /// Keys, such as `http.port`, and their values.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Everything that [`load`] reads from, besides the settings file.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// What was given on the command line.
+    pub flags: Flags,
+    /// Names and values; [`environment`] for the real ones.
+    pub environment: Vec<(String, String)>,
+}
+
+/// The settings, and what a person may want to know about them.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Where this person keeps settings, data and caches.
+    pub directories: Directories,
+    /// Sentences to log once the log is set up.
+    pub warnings: Vec<String>,
+    /// Every setting, its value and where that came from, sorted by key.
+    pub effective: Vec<Effective>,
+}
+
+/// Reads every layer and checks the whole.
+///
+/// # Errors
+/// The first unknown name, bad value or contradiction; all of them are wrong usage (exit code 64).
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let directories = Directories::new(&sources.environment);
+    let given = layers::gather(sources, &directories)?;
+    let host_name = directories::host_name(&sources.environment);
+    let (config, effective, mut warnings) = read::config(given.values, &directories, &host_name)?;
+    warnings.splice(0..0, given.warnings);
+    Ok(Loaded { config, directories, warnings, effective })
+}

@@ -1,0 +1,303 @@
+//! The one table of settings: every name that a setting has, and what it may be.
+
+/// One setting under all its names.
+#[derive(Debug)]
+pub(super) struct Setting {
+    /// The path in `memnode.toml`.
+    pub(super) key: &'static str,
+    /// The name in the environment.
+    pub(super) environment: &'static str,
+    /// The name on the command line, without the two dashes.
+    pub(super) flag: &'static str,
+    /// What a value looks like.
+    pub(super) kind: Kind,
+    /// One line for `--help`.
+    pub(super) help: &'static str,
+    /// Whether the value must never be shown.
+    pub(super) secret: bool,
+    /// Whether the short help names it.
+    pub(super) common: bool,
+}
+
+impl Setting {
+    const fn secret(self) -> Self {
+        Setting { secret: true, ..self }
+    }
+
+    const fn common(self) -> Self {
+        Setting { common: true, ..self }
+    }
+}
+
+/// What a value looks like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    /// The placeholder in `--help`.
+    pub(super) name: &'static str,
+    /// Completes "it must be".
+    pub(super) allowed: &'static str,
+    /// Whether the flag alone means `true`.
+    pub(super) switch: bool,
+}
+
+const fn kind(name: &'static str, allowed: &'static str) -> Kind {
+    Kind { name, allowed, switch: false }
+}
+
+const BOOL: Kind = Kind { name: "BOOL", allowed: "true or false", switch: true };
+const DIR: Kind = kind("DIR", "a path of a directory; `~` needs HOME");
+const FILE: Kind = kind("FILE", "a path of a file; `~` needs HOME");
+const MODEL: Kind = kind("NAME", "1 to 200 characters");
+const SECRET: Kind = kind("KEY", "1 to 1024 visible ASCII characters");
+const NAMESPACE: Kind =
+    kind("NAME", "1 to 64 of a-z, 0-9, _ and -, without a leading _, which is reserved");
+const BYTES: Kind = kind("SIZE", "a size from 1KiB to 1GiB, such as 1048576, 512KiB or 32MiB");
+
+const fn setting(
+    key: &'static str,
+    environment: &'static str,
+    flag: &'static str,
+    kind: Kind,
+    help: &'static str,
+) -> Setting {
+    Setting { key, environment, flag, kind, help, secret: false, common: false }
+}
+
+/// The setting with this key.
+pub(super) fn by_key(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// Every setting, in the order in which help lists them.
+pub(super) const SETTINGS: &[Setting] = &[
+    setting(
+        "node.id",
+        "MEMNODE_NODE_ID",
+        "node-id",
+        kind("NAME", "1 to 64 letters, digits, dots, _ and -"),
+        "Stable name of this node; default: the host name",
+    ),
+    setting(
+        "node.namespace",
+        "MEMNODE_NAMESPACE",
+        "namespace",
+        NAMESPACE,
+        "Namespace when a call names none",
+    )
+    .common(),
+    setting(
+        "node.time_zone",
+        "MEMNODE_TIME_ZONE",
+        "time-zone",
+        kind("ZONE", "an IANA time zone, such as Europe/Berlin"),
+        "Time zone of time phrases; default: the machine's",
+    ),
+    setting(
+        "store.base_dir",
+        "MCP_MEMORY_BASE_DIR",
+        "base-dir",
+        DIR,
+        "Directory of everything the node keeps",
+    )
+    .common(),
+    setting(
+        "store.path",
+        "MCP_MEMORY_SQLITE_PATH",
+        "store-path",
+        FILE,
+        "The SQLite file; default: memnode.db in the base directory",
+    ),
+    setting(
+        "store.readers",
+        "MEMNODE_STORE_READERS",
+        "store-readers",
+        kind("COUNT", "a whole number from 1 to 64"),
+        "Reading connections; default: one a core, 2 to 16",
+    ),
+    setting(
+        "store.write_queue_max",
+        "MEMNODE_WRITE_QUEUE_MAX",
+        "write-queue-max",
+        kind("COUNT", "a whole number from 1 to 65536"),
+        "Writes that may wait before more are refused",
+    ),
+    setting(
+        "http.enabled",
+        "MCP_HTTP_ENABLED",
+        "http-enabled",
+        BOOL,
+        "Serve HTTP; default: yes for serve, no for mcp",
+    ),
+    setting(
+        "http.host",
+        "MCP_HTTP_HOST",
+        "http-host",
+        kind("ADDRESS", "an IP address or localhost"),
+        "Address to listen on",
+    )
+    .common(),
+    setting(
+        "http.port",
+        "MCP_HTTP_PORT",
+        "http-port",
+        kind("PORT", "a port from 0 (any free one) to 65535"),
+        "Port to listen on",
+    )
+    .common(),
+    setting(
+        "http.cors_origins",
+        "MCP_CORS_ORIGINS",
+        "cors-origins",
+        kind("LIST", "`*` alone, or up to 100 origins such as https://example.org"),
+        "Web origins that may call, comma between; default: its own",
+    ),
+    setting(
+        "http.request_timeout",
+        "MEMNODE_REQUEST_TIMEOUT",
+        "request-timeout",
+        kind("TIME", "a time from 1s to 1h, such as 30s or 5m"),
+        "Longest a request may take",
+    ),
+    setting(
+        "http.body_bytes_max",
+        "MEMNODE_BODY_BYTES_MAX",
+        "body-bytes-max",
+        BYTES,
+        "Longest body of a request",
+    ),
+    setting(
+        "http.batch_bytes_max",
+        "MEMNODE_BATCH_BYTES_MAX",
+        "batch-bytes-max",
+        BYTES,
+        "Longest body of a batch",
+    ),
+    setting(
+        "auth.api_key",
+        "MCP_API_KEY",
+        "api-key",
+        SECRET,
+        "Key that callers must send; a flag shows it to other users, the environment does not",
+    )
+    .secret(),
+    setting(
+        "auth.allow_anonymous",
+        "MCP_ALLOW_ANONYMOUS_ACCESS",
+        "allow-anonymous",
+        BOOL,
+        "Serve calls without a key; default: only on loopback with no key set",
+    ),
+    setting(
+        "embed.embedder",
+        "MEMNODE_EMBEDDER",
+        "embedder",
+        kind("KIND", "builtin, onnx or openai"),
+        "What turns text into vectors: builtin, onnx or openai",
+    ),
+    setting(
+        "embed.model_dir",
+        "MEMNODE_MODEL_DIR",
+        "model-dir",
+        DIR,
+        "Where `memnode model fetch` puts the built-in model",
+    ),
+    setting(
+        "embed.dir",
+        "MEMNODE_EMBEDDER_DIR",
+        "embedder-dir",
+        DIR,
+        "onnx: directory of the model",
+    ),
+    setting(
+        "embed.url",
+        "MEMNODE_EMBEDDER_URL",
+        "embedder-url",
+        kind("URL", "an http or https address without user name and password"),
+        "openai: whole address, such as http://127.0.0.1:11434/v1/embeddings",
+    ),
+    setting(
+        "embed.model",
+        "MEMNODE_EMBEDDER_MODEL",
+        "embedder-model",
+        MODEL,
+        "onnx, openai: name of the model",
+    ),
+    setting(
+        "embed.dimension",
+        "MEMNODE_EMBEDDER_DIMENSION",
+        "embedder-dimension",
+        kind("COUNT", "a whole number from 1 to 8192"),
+        "openai: numbers in one vector",
+    ),
+    setting(
+        "embed.api_key",
+        "MEMNODE_EMBEDDER_API_KEY",
+        "embedder-api-key",
+        SECRET,
+        "openai: key of the service; a flag shows it to other users, the environment does not",
+    )
+    .secret(),
+    setting(
+        "embed.timeout",
+        "MEMNODE_EMBEDDER_TIMEOUT",
+        "embedder-timeout",
+        kind("TIME", "a time from 100ms to 10m, such as 30s"),
+        "openai: longest one call may take",
+    ),
+    setting(
+        "dedup.enabled",
+        "MCP_SEMANTIC_DEDUP_ENABLED",
+        "dedup-enabled",
+        BOOL,
+        "Refuse what means the same as a recent memory",
+    ),
+    setting(
+        "dedup.threshold",
+        "MCP_SEMANTIC_DEDUP_THRESHOLD",
+        "dedup-threshold",
+        kind("SIMILARITY", "a number from 0 to 1"),
+        "Similarity from which two texts count as the same",
+    ),
+    setting(
+        "dedup.time_window_hours",
+        "MCP_SEMANTIC_DEDUP_TIME_WINDOW_HOURS",
+        "dedup-time-window-hours",
+        kind("HOURS", "a whole number from 1 to 87600"),
+        "Hours back that count as recent",
+    ),
+    setting(
+        "ingest.roots",
+        "MEMNODE_INGEST_ROOTS",
+        "ingest-roots",
+        kind("LIST", "up to 100 absolute directories; `~` needs HOME"),
+        "Directories clients of /mcp may ingest from, comma between; default: none",
+    ),
+    setting(
+        "log.filter",
+        "MEMNODE_LOG",
+        "log",
+        kind("FILTER", "a level (error, warn, info, debug, trace, off) or target=level, ..."),
+        "What to log: a level, or such as info,memnode=debug",
+    )
+    .common(),
+    setting(
+        "log.format",
+        "MEMNODE_LOG_FORMAT",
+        "log-format",
+        kind("FORMAT", "human or json"),
+        "How a line of the log looks: human or json",
+    ),
+];
+
+/// Names in the environment that are documented and have no effect in this version; one that gets
+/// its effect moves to [`SETTINGS`].
+pub(super) const WITHOUT_EFFECT: &[&str] = &[
+    "MCP_BACKUP_ENABLED",
+    "MCP_BACKUP_INTERVAL",
+    "MCP_BACKUP_MAX_COUNT",
+    "MCP_BACKUP_RETENTION",
+    "MCP_MEMORY_BACKUPS_PATH",
+    "MCP_SSE_HEARTBEAT",
+    "MEMNODE_CLUSTER",
+    "MEMNODE_NATS_URL",
+];

@@ -1,0 +1,274 @@
+//! Tests of the whole: every name and every layer here, refusals and the command line beside.
+
+mod command_line;
+mod refusals;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::table::{SETTINGS, WITHOUT_EFFECT};
+use super::*;
+
+/// For each key two texts and what `memnode config show` makes of them.
+const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
+    ("node.id", ["ada-1", "b.lan"], ["ada-1", "b.lan"]),
+    ("node.namespace", ["team", "a_b-1"], ["team", "a_b-1"]),
+    ("node.time_zone", ["Europe/Berlin", "UTC"], ["Europe/Berlin", "UTC"]),
+    ("store.base_dir", ["/srv/m", "~/m"], ["/srv/m", "/home/ada/m"]),
+    ("store.path", ["/srv/m.db", "~/m.db"], ["/srv/m.db", "/home/ada/m.db"]),
+    ("store.readers", ["1", "64"], ["1", "64"]),
+    ("store.write_queue_max", ["1", "65536"], ["1", "65536"]),
+    ("http.enabled", ["yes", "off"], ["true", "false"]),
+    ("http.host", ["localhost", "[::1]"], ["127.0.0.1", "::1"]),
+    ("http.port", ["0", "65535"], ["0", "65535"]),
+    (
+        "http.cors_origins",
+        ["*", "https://A.example:8443/, http://b"],
+        ["*", "https://a.example:8443,http://b"],
+    ),
+    ("http.request_timeout", ["1500ms", "3600"], ["1500ms", "1h"]),
+    ("http.body_bytes_max", ["1 KiB", "2MB"], ["1024", "2000000"]),
+    ("http.batch_bytes_max", ["1GiB", "33554432"], ["1073741824", "33554432"]),
+    ("auth.api_key", ["s3cret-one", "s3cret-two"], ["********", "********"]),
+    ("auth.allow_anonymous", ["true", "FALSE"], ["true", "false"]),
+    ("embed.embedder", ["onnx", "builtin"], ["onnx", "builtin"]),
+    ("embed.model_dir", ["/model", "model"], ["/model", "model"]),
+    ("embed.dir", ["/onnx", "~"], ["/onnx", "/home/ada"]),
+    ("embed.url", ["http://h/v1", "https://[::1]:1/x?y"], ["http://h/v1", "https://[::1]:1/x?y"]),
+    ("embed.model", ["all-minilm", "a b"], ["all-minilm", "a b"]),
+    ("embed.dimension", ["1", "8192"], ["1", "8192"]),
+    ("embed.api_key", ["s3cret-one", "s3cret-two"], ["********", "********"]),
+    ("embed.timeout", ["100ms", "10min"], ["100ms", "10m"]),
+    ("dedup.enabled", ["1", "0"], ["true", "false"]),
+    ("dedup.threshold", ["0", "1"], ["0.0", "1.0"]),
+    ("dedup.time_window_hours", ["1", "87600"], ["1", "87600"]),
+    ("ingest.roots", ["/a", "/a, ~/b"], ["/a", "/a,/home/ada/b"]),
+    ("log.filter", ["off", "info,memnode=debug"], ["off", "info,memnode=debug"]),
+    ("log.format", ["json", "human"], ["json", "human"]),
+];
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+/// Loads with a home and no settings file but the given text.
+fn load_all(
+    file: &str,
+    environment: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Result<Loaded, ConfigError> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("memnode.toml");
+    std::fs::write(&path, file).unwrap();
+    load_file(&path, environment, flags)
+}
+
+fn load_file(
+    path: &Path,
+    environment: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Result<Loaded, ConfigError> {
+    let mut environment = pairs(environment);
+    environment.extend(pairs(&[("HOME", "/home/ada")]));
+    let flags = Flags { file: Some(path.to_path_buf()), settings: pairs(flags) };
+    load(&Sources { flags, environment })
+}
+
+fn load_flags(flags: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    load_all("", &[], flags)
+}
+
+fn refusal(loaded: Result<Loaded, ConfigError>) -> String {
+    loaded.map(|loaded| loaded.effective).unwrap_err().to_string()
+}
+
+fn seen<'a>(loaded: &'a Loaded, key: &str) -> &'a Effective {
+    loaded.effective.iter().find(|setting| setting.key == key).unwrap()
+}
+
+/// The value of one line of the table that people see.
+fn shown(loaded: &Loaded, key: &str) -> String {
+    let mut setting = seen(loaded, key).clone();
+    setting.source = Source::Default;
+    let line = effective_text(&[setting]);
+    line.trim_end().strip_prefix(key).unwrap().strip_suffix("default").unwrap().trim().to_string()
+}
+
+#[test]
+fn the_defaults_are_what_their_comments_say() {
+    let loaded = load_flags(&[]).unwrap();
+    let Config { node, store, http, auth, embed, dedup, ingest, log } = loaded.config;
+    assert!(!node.id.is_empty());
+    assert_eq!((node.namespace.as_str(), node.time_zone), ("default", None));
+    assert_eq!(store.base_dir, Path::new("/home/ada/.local/share/memnode"));
+    assert_eq!(store.path, Path::new("/home/ada/.local/share/memnode/memnode.db"));
+    assert!((2..=16).contains(&store.readers.get()));
+    assert_eq!(store.write_queue_max.get(), 1024);
+    assert_eq!(http.enabled, None);
+    assert_eq!(http.address().to_string(), "127.0.0.1:8000");
+    assert_eq!(http.cors_origins, CorsOrigins::Own);
+    assert_eq!(http.request_timeout, Duration::from_secs(30));
+    assert_eq!((http.body_bytes_max, http.batch_bytes_max), (1 << 20, 32 << 20));
+    assert!(auth.api_key.is_none());
+    assert!(auth.allow_anonymous);
+    assert_eq!(embed.model_dir, Path::new("/home/ada/.cache/memnode/model"));
+    assert!(matches!(embed.embedder, EmbedderConfig::Builtin));
+    assert_eq!((dedup.enabled, dedup.threshold, dedup.time_window_hours), (false, 0.85, 24));
+    assert!(ingest.roots.is_empty());
+    assert_eq!((log.filter.as_str(), log.format), ("info", LogFormat::Human));
+    assert!(loaded.warnings.is_empty());
+}
+
+#[test]
+fn table_defaults_and_reader_know_the_same_settings() {
+    let keys: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+    let defaults: toml::Table = layers::DEFAULTS.parse().unwrap();
+    let documented: BTreeSet<String> = defaults
+        .iter()
+        .flat_map(|(section, entries)| {
+            let names = entries.as_table().unwrap().keys();
+            names.map(move |name| format!("{section}.{name}"))
+        })
+        .collect();
+    let read: Vec<&str> = load_flags(&[]).unwrap().effective.iter().map(|seen| seen.key).collect();
+    assert!(documented.iter().map(String::as_str).eq(keys.iter().copied()));
+    assert!(read.iter().eq(keys.iter()), "every key is read once, and shown sorted");
+    assert!(SAMPLES.iter().map(|(key, ..)| *key).eq(SETTINGS.iter().map(|setting| setting.key)));
+}
+
+#[test]
+fn every_default_has_a_comment_that_names_its_variable_and_its_flag() {
+    for setting in SETTINGS {
+        let names = format!("# {}, --{}\n", setting.environment, setting.flag);
+        let (_, after) = layers::DEFAULTS.split_once(&names).expect(setting.key);
+        let (_, name) = setting.key.split_once('.').unwrap();
+        assert!(after.starts_with(&format!("{name} = ")), "{}", setting.key);
+    }
+}
+
+#[test]
+fn no_name_is_used_twice() {
+    let environment = SETTINGS.iter().map(|setting| setting.environment);
+    let variables: BTreeSet<&str> = environment.chain(WITHOUT_EFFECT.iter().copied()).collect();
+    assert_eq!(variables.len(), SETTINGS.len() + WITHOUT_EFFECT.len());
+    assert!(variables.iter().all(|name| name.starts_with("MCP_") || name.starts_with("MEMNODE_")));
+    let flags: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.flag).collect();
+    assert_eq!(flags.len(), SETTINGS.len());
+}
+
+#[test]
+fn for_every_setting_the_flag_beats_the_environment_and_that_the_file_and_that_the_default() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("memnode.toml");
+    for ((key, [first, second], [first_shown, second_shown]), setting) in
+        SAMPLES.iter().zip(SETTINGS)
+    {
+        let (section, name) = key.split_once('.').unwrap();
+        // `onnx` is no setting without its directory.
+        let needed = [("MEMNODE_EMBEDDER_DIR", "/onnx")];
+        let check = |environment: &[(&str, &str)], flag: Option<&str>, value: &str, source| {
+            let flags: Vec<(&str, &str)> = flag.map(|value| (*key, value)).into_iter().collect();
+            let loaded = load_file(&path, environment, &flags).unwrap();
+            assert_eq!(shown(&loaded, key), value, "{key}");
+            assert_eq!(seen(&loaded, key).source, source, "{key}");
+        };
+        let needed = if *key == "embed.embedder" { &needed[..] } else { &[] };
+        std::fs::write(&path, format!("[{section}]\n{name} = {first:?}\n")).unwrap();
+        check(needed, None, first_shown, Source::File(path.clone()));
+        let variable = [needed, &[(setting.environment, *second)]].concat();
+        check(&variable, None, second_shown, Source::Environment(setting.environment));
+        check(&variable, Some(first), first_shown, Source::Flag(setting.flag));
+    }
+    let untouched = load_flags(&[]).unwrap().effective;
+    assert!(untouched.iter().all(|setting| setting.source == Source::Default));
+}
+
+#[test]
+fn typed_values_of_the_file_mean_the_same_as_text() {
+    let file = r#"
+        http = { port = 9000, enabled = true, cors_origins = ["https://a", "https://b"] }
+        [dedup]
+        threshold = 0.5
+        [ingest]
+        roots = ["~/notes", "/with, comma"]
+    "#;
+    let loaded = load_all(file, &[], &[]).unwrap();
+    let Config { http, dedup, ingest, .. } = loaded.config;
+    let origins = ["https://a", "https://b"].map(String::from).to_vec();
+    assert_eq!((http.port, http.enabled, dedup.threshold), (9000, Some(true), 0.5));
+    assert_eq!(http.cors_origins, CorsOrigins::Listed(origins));
+    assert_eq!(ingest.roots, [Path::new("/home/ada/notes"), Path::new("/with, comma")]);
+}
+
+#[test]
+fn an_empty_flag_takes_back_what_the_environment_set() {
+    let environment = [("MCP_API_KEY", "s3cret"), ("MCP_CORS_ORIGINS", "*")];
+    let flags = [("auth.api_key", ""), ("http.cors_origins", "")];
+    let config = load_all("", &environment, &flags).unwrap().config;
+    assert!(config.auth.api_key.is_none());
+    assert_eq!(config.http.cors_origins, CorsOrigins::Own);
+}
+
+#[test]
+fn the_file_is_the_named_one_else_the_one_in_the_directory_of_settings() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, port: u16| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, format!("http.port = {port}")).unwrap();
+        path
+    };
+    let flag = write("flag.toml", 1);
+    let variable = write("variable.toml", 2);
+    write("config/memnode/memnode.toml", 3);
+    let config_home = directory.path().join("config").to_str().unwrap().to_string();
+    let port = |file: Option<&Path>, variable: &str, config_home: &str| {
+        let flags = Flags { file: file.map(Path::to_path_buf), settings: Vec::new() };
+        let environment = pairs(&[
+            ("HOME", directory.path().to_str().unwrap()),
+            ("MEMNODE_CONFIG", variable),
+            ("XDG_CONFIG_HOME", config_home),
+        ]);
+        load(&Sources { flags, environment }).unwrap().config.http.port
+    };
+    assert_eq!(port(Some(&flag), variable.to_str().unwrap(), &config_home), 1);
+    assert_eq!(port(None, variable.to_str().unwrap(), &config_home), 2);
+    assert_eq!(port(None, "~/variable.toml", &config_home), 2);
+    assert_eq!(port(None, "", &config_home), 3);
+    assert_eq!(port(None, "", "/nowhere"), 8000);
+}
+
+#[test]
+fn the_settings_in_force_are_shown_as_a_table_and_as_json() {
+    let settings = [
+        Effective {
+            key: "auth.api_key",
+            value: json!("********"),
+            source: Source::Environment("MCP_API_KEY"),
+        },
+        Effective { key: "http.cors_origins", value: json!(["a", "b"]), source: Source::Default },
+        Effective { key: "http.port", value: json!(9000), source: Source::Flag("http-port") },
+        Effective { key: "node.time_zone", value: json!(null), source: Source::File("/x".into()) },
+    ];
+    let table = "\
+auth.api_key       ********  environment MCP_API_KEY
+http.cors_origins  a,b       default
+http.port          9000      flag --http-port
+node.time_zone     -         file /x
+";
+    assert_eq!(effective_text(&settings), table);
+    assert_eq!(
+        effective_json(&settings[2..]),
+        json!([
+            {"key": "http.port", "value": 9000, "source": "flag --http-port"},
+            {"key": "node.time_zone", "value": null, "source": "file /x"},
+        ])
+    );
+}
+
+#[test]
+fn the_real_environment_is_read() {
+    assert!(environment().iter().any(|(name, _)| name == "PATH"));
+}

@@ -1,0 +1,266 @@
+//! What is refused or warned of, in which words, and what those words must not say.
+
+use super::*;
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("memnode.toml");
+    let check = |content: Option<&[u8]>, expected: &str| {
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
+        let message = refusal(load_file(&path, &[], &[]));
+        let start = format!("cannot read the settings in {}: ", path.display());
+        assert!(message.starts_with(&start), "{message}");
+        assert!(message.contains(expected), "{message}");
+        assert!(!message.contains("s3cret"), "{message}");
+    };
+    check(None, "No such file");
+    check(Some(b"\xff"), "UTF-8");
+    check(Some(&vec![b'#'; (1 << 20) + 1]), "more than 1048576 bytes");
+    check(Some(b"[auth]\napi_key = \"s3cret\nx = 1"), "line 2 is not TOML");
+    check(Some(b"[auth]\n\n[auth]\napi_key = s3cret"), "is not TOML");
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_nearest_known_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("memnode.toml");
+    let check_file = |text: &str, key: &str, hint: &str| {
+        std::fs::write(&path, text).unwrap();
+        let expected = format!("unknown key {key} in {}{hint}", path.display());
+        assert_eq!(refusal(load_file(&path, &[], &[])), expected);
+    };
+    check_file("http.prot = 1", "http.prot", "; did you mean http.port?");
+    check_file("port = 1", "port", "; did you mean http.port?");
+    check_file("http = 1", "http", "");
+    check_file("[nats]\nurl = ''", "nats", "");
+    check_file("[elsewhere]", "elsewhere", "");
+    check_file("[http.extra]", "http.extra", "");
+    check_file("http.\"a.b\" = 1", "http.a.b", "");
+    let check = |loaded: Result<Loaded, ConfigError>, expected: &str| {
+        assert_eq!(refusal(loaded), expected);
+    };
+    let variable = |name| load_all("", &[(name, "1")], &[]);
+    check(
+        variable("MEMNODE_LOGG"),
+        "unknown environment variable MEMNODE_LOGG; did you mean MEMNODE_LOG?",
+    );
+    check(
+        variable("MEMNODE_HTTP_PORT"),
+        "unknown environment variable MEMNODE_HTTP_PORT; did you mean MCP_HTTP_PORT?",
+    );
+    check(
+        variable("MEMNODE_UNHEARD_OF_THING"),
+        "unknown environment variable MEMNODE_UNHEARD_OF_THING",
+    );
+    check(load_flags(&[("http.hots", "x")]), "unknown setting http.hots; did you mean http.host?");
+}
+
+#[test]
+fn foreign_and_not_yet_used_variables_are_named_in_one_warning_each() {
+    let environment = [
+        ("MCP_QUALITY_SYSTEM", "1"),
+        ("MCP_API_KYE", "s3cret"),
+        ("MCP_SSE_HEARTBEAT", "30"),
+        ("MEMNODE_NATS_URL", "nats://h"),
+        ("MEMNODE_CLUSTER", ""),
+        ("PATH", "/bin"),
+    ];
+    let warnings = load_all("", &environment, &[]).unwrap().warnings;
+    assert_eq!(
+        warnings,
+        [
+            "set, but without effect in this version: MCP_SSE_HEARTBEAT, MEMNODE_NATS_URL",
+            "ignored, not settings of memnode: MCP_API_KYE (did you mean MCP_API_KEY?), \
+             MCP_QUALITY_SYSTEM",
+        ]
+    );
+}
+
+#[test]
+fn bad_values_are_refused_and_what_is_allowed_is_named() {
+    for (key, bad_values) in [
+        ("node.id", &["a b", "é", "a\nb"][..]),
+        ("node.namespace", &["", "_own", "Team", "a/b", "a\u{fffd}"]),
+        ("node.time_zone", &["Mars/Olympus_Mons", "+99"]),
+        ("store.base_dir", &["/a\0b", "/a\u{fffd}"]),
+        ("store.readers", &["0", "65", "-1", "2.5", "two"]),
+        ("store.write_queue_max", &["0", "65537", ""]),
+        ("http.enabled", &["maybe", "2"]),
+        ("http.host", &["", "example.org", "127.0.0.1:8000", "256.0.0.1", "0"]),
+        ("http.port", &["", "65536", "-1", "80a", "0x50", "8 0"]),
+        (
+            "http.cors_origins",
+            &[
+                "https://a,*",
+                "example.org",
+                "https://",
+                "https://*",
+                "https://a/b",
+                "https://u@h",
+                ",",
+            ],
+        ),
+        ("http.request_timeout", &["", "0", "999ms", "3601s", "1.5s", "30 parsecs", "s", "-1s"]),
+        ("http.body_bytes_max", &["1023", "1TiB", "2GiB", "99999999999999999999", "MiB", ""]),
+        ("http.batch_bytes_max", &["0", "18446744073709551615GiB"]),
+        ("auth.allow_anonymous", &["sure"]),
+        ("embed.embedder", &["", "ONNX", "candle"]),
+        ("embed.url", &["h/v1", "ftp://h/", "http://", "http:///v1", "http://:80/", "http://a b/"]),
+        ("embed.dimension", &["0", "8193", "3e2"]),
+        ("embed.timeout", &["99ms", "11m"]),
+        ("dedup.threshold", &["NaN", "-0.1", "1.01", "inf", "", "0,85"]),
+        ("dedup.time_window_hours", &["0", "87601", "-1"]),
+        ("ingest.roots", &["notes", "/a,,/b", "/a,notes"]),
+        ("log.filter", &["", "inof", "memnode=loud", "info,", "info\nwarn"]),
+        ("log.format", &["", "yaml", "JSON"]),
+    ] {
+        let setting = table::by_key(key).unwrap();
+        for bad in bad_values {
+            let message = refusal(load_flags(&[(key, bad)]));
+            let place = format!(" for {key} (from flag --{}): it must be ", setting.flag);
+            assert!(message.contains(&place), "{bad:?}: {message}");
+            assert!(message.ends_with(setting.kind.allowed), "{bad:?}: {message}");
+            assert!(message.starts_with("bad value \"") || message.starts_with("bad value for"));
+        }
+    }
+}
+
+#[test]
+fn a_refused_value_is_shown_short_and_on_one_line() {
+    let value = format!("x\n{}", "é".repeat(5000));
+    let message = refusal(load_all("", &[("MCP_HTTP_PORT", &value)], &[]));
+    assert!(message.contains("\"x\\nééé"), "{message}");
+    assert!(message.contains("(from environment MCP_HTTP_PORT)"), "{message}");
+    assert!(message.chars().count() < 250, "{message}");
+    assert!(!message.contains('\n'));
+}
+
+#[test]
+fn wrong_types_of_the_file_are_refused() {
+    for (line, key) in [
+        ("http.port = [8000]", "http.port"),
+        ("http.port = 8000.5", "http.port"),
+        ("http.port = 2026-01-01", "http.port"),
+        ("http.port = {}", "http.port"),
+        ("http.cors_origins = [1]", "http.cors_origins"),
+        ("http.cors_origins = ['']", "http.cors_origins"),
+        ("dedup.threshold = nan", "dedup.threshold"),
+        ("dedup.enabled = 'perhaps'", "dedup.enabled"),
+    ] {
+        let message = refusal(load_all(line, &[], &[]));
+        assert!(message.contains(&format!("for {key} (from file ")), "{message}");
+    }
+}
+
+#[test]
+fn lists_have_a_bound() {
+    let list = |count: usize| vec!["/a"; count].join(",");
+    assert!(load_flags(&[("ingest.roots", &list(100))]).is_ok());
+    assert!(load_flags(&[("ingest.roots", &list(101))]).is_err());
+    let origins = |count: usize| vec!["https://a"; count].join(",");
+    assert!(load_flags(&[("http.cors_origins", &origins(100))]).is_ok());
+    assert!(load_flags(&[("http.cors_origins", &origins(101))]).is_err());
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let check_text = |text: String| assert!(!text.contains("s3cret"), "{text}");
+    let environment = [("MCP_API_KEY", "s3cret-a"), ("MEMNODE_EMBEDDER_API_KEY", "s3cret-b")];
+    let flags = [
+        ("embed.embedder", "openai"),
+        ("embed.url", "http://h/v1/embeddings"),
+        ("embed.model", "m"),
+        ("embed.dimension", "384"),
+    ];
+    let loaded = load_all("", &environment, &flags).unwrap();
+    let key = loaded.config.auth.api_key.as_ref().unwrap();
+    assert_eq!(key.expose(), "s3cret-a");
+    assert_eq!(serde_json::to_value(key).unwrap(), json!("********"));
+    check_text(format!("{key} {key:?} {loaded:#?}"));
+    check_text(effective_text(&loaded.effective));
+    check_text(effective_json(&loaded.effective).to_string());
+    for bad in ["s3cret with spaces", "s3crét", &"s3cret".repeat(200)] {
+        for key in ["auth.api_key", "embed.api_key"] {
+            let error = load_flags(&[(key, bad)]).map(|_| ()).unwrap_err();
+            check_text(format!("{error} {error:?}"));
+            let error = load_all(&format!("{key} = [{bad:?}]"), &[], &[]).map(|_| ()).unwrap_err();
+            check_text(format!("{error} {error:?}"));
+        }
+    }
+    let url = "https://ada:s3cret@h/v1";
+    let error = load_flags(&[("embed.url", url)]).map(|_| ()).unwrap_err();
+    check_text(format!("{error} {error:?}"));
+}
+
+#[test]
+fn listening_beyond_this_machine_needs_a_key_or_a_word() {
+    let check = |host: &str, key: &str, word: &str, anonymous: bool, bound: bool| {
+        let flags = [("http.host", host), ("auth.api_key", key), ("auth.allow_anonymous", word)];
+        let config = load_flags(&flags).unwrap().config;
+        assert_eq!(config.auth.allow_anonymous, anonymous, "{flags:?}");
+        assert_eq!(config.check_bind().is_ok(), bound, "{flags:?}");
+    };
+    for loopback in ["127.0.0.1", "127.8.8.8", "::1", "localhost", "::ffff:127.0.0.1"] {
+        check(loopback, "", "", true, true);
+        check(loopback, "key", "", false, true);
+        check(loopback, "key", "true", true, true);
+        check(loopback, "", "false", false, true);
+    }
+    for open in ["0.0.0.0", "::", "192.168.1.2"] {
+        check(open, "", "", false, false);
+        check(open, "", "false", false, false);
+        check(open, "key", "", false, true);
+        check(open, "", "true", true, true);
+    }
+    let refused = load_flags(&[("http.host", "0.0.0.0")]).unwrap().config.check_bind();
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("set MCP_API_KEY"), "{message}");
+    assert!(message.contains("MCP_ALLOW_ANONYMOUS_ACCESS=true"), "{message}");
+}
+
+#[test]
+fn an_embedder_gets_what_its_kind_needs() {
+    let openai =
+        [("embed.url", "http://h/v1/embeddings"), ("embed.model", "m"), ("embed.dimension", "384")];
+    for (missing, _) in openai {
+        let given = openai.into_iter().filter(|(key, _)| *key != missing);
+        let flags: Vec<_> = given.chain([("embed.embedder", "openai")]).collect();
+        let message = refusal(load_flags(&flags));
+        assert!(message.contains(&format!("openai, which needs {missing};")), "{message}");
+        assert!(message.contains("MEMNODE_EMBEDDER_"), "{message}");
+    }
+    let message = refusal(load_flags(&[("embed.embedder", "onnx")]));
+    assert!(message.contains("onnx, which needs embed.dir;"), "{message}");
+
+    let unused = load_flags(&[("embed.url", "http://h/"), ("embed.dir", "/m")]).unwrap();
+    assert_eq!(
+        unused.warnings,
+        ["set, but without effect while embed.embedder is builtin: embed.dir, embed.url"]
+    );
+}
+
+#[test]
+fn the_batch_limit_may_not_be_below_the_body_limit() {
+    let flags = |body| [("http.body_bytes_max", body), ("http.batch_bytes_max", "2MiB")];
+    assert!(load_flags(&flags("2MiB")).is_ok());
+    let message = refusal(load_flags(&flags("3MiB")));
+    assert!(message.contains("http.batch_bytes_max (2097152)"), "{message}");
+}
+
+#[test]
+fn without_a_home_only_paths_that_were_named_are_used() {
+    let load_homeless = |settings: &[(&str, &str)]| {
+        let flags = Flags { file: None, settings: pairs(settings) };
+        load(&Sources { flags, environment: Vec::new() })
+    };
+    let message = refusal(load_homeless(&[]));
+    assert!(message.ends_with("set HOME or MCP_MEMORY_BASE_DIR"), "{message}");
+    let message = refusal(load_homeless(&[("store.base_dir", "/m")]));
+    assert!(message.ends_with("set HOME or MEMNODE_MODEL_DIR"), "{message}");
+    let message = refusal(load_homeless(&[("store.base_dir", "~/m")]));
+    assert!(message.contains("`~` needs HOME"), "{message}");
+    assert!(load_homeless(&[("store.base_dir", "/m"), ("embed.model_dir", "/model")]).is_ok());
+}

@@ -1,0 +1,22 @@
+//! What a memory is and the pure rules of one node; no IO, no async, no transport.
+
+mod filter;
+mod hash;
+mod limits;
+mod memory;
+mod namespace;
+pub mod rank;
+mod search;
+mod tag;
+pub mod time_phrase;
+
+pub use filter::{Filter, ListQuery, Page, PageAt, TagMatch};
+pub use hash::ContentHash;
+pub use limits::*;
+pub use memory::{
+    Changed, FieldHistory, ForgetWhere, Forgotten, History, HistoryEntry, Idempotency, ImportItem,
+    ImportOutcome, Losing, Memory, NewMemory, Patch, Remembered, Stats, TagCount, TypeCount,
+};
+pub use namespace::{Namespace, NamespaceSet};
+pub use search::{Hit, ScoreParts, SearchAnswer, SearchMode, SearchQuery};
+pub use tag::{Tag, normalise_tags};

@@ -1,0 +1,175 @@
+//! One SQLite file: memories, vectors, words, change log, clocks and digests.
+//!
+//! Transactions are plain functions over a connection ([`Reader`], [`Writer`]); the threads in
+//! `pool` wrap them. Nothing outside this folder knows SQL.
+
+mod applied;
+mod apply;
+mod digest;
+mod error;
+mod filter;
+mod history;
+mod open;
+mod pool;
+mod reader;
+mod record;
+mod reembed;
+mod register;
+mod snapshot;
+mod verify;
+mod words;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use memnode_cluster::NodeName;
+use rusqlite::Connection;
+
+pub use digest::Digest;
+pub use error::StoreError;
+pub use open::{FileKind, identify};
+pub use pool::StoreState;
+pub use reader::{Known, Located, NEIGHBOUR_COUNT_MAX, PageEnd, Reader};
+pub use reembed::{ReembedProgress, Unembedded};
+pub use words::Scored;
+pub use writer::{Target, Writer, WriterState};
+
+use pool::{ReaderPool, WriterPool};
+
+/// What a store needs to know when it opens a file.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The file; made when it is not there.
+    pub path: PathBuf,
+    /// This node.
+    pub node: NodeName,
+    /// The model that vectors will be of.
+    pub model: String,
+    /// Its dimension.
+    pub dimension: usize,
+    /// Open the file although its vectors are of another model, as re-embedding must.
+    pub any_model: bool,
+    /// Reading threads.
+    pub reader_count: usize,
+    /// Writes that may wait.
+    pub write_queue_count_max: usize,
+    /// Keep encoded writes for peers.
+    pub keeps_ops: bool,
+}
+
+/// A database file, open for one process.
+pub struct Store {
+    path: PathBuf,
+    writer: WriterPool,
+    readers: ReaderPool,
+}
+
+impl Store {
+    /// Opens a file, making or migrating it. Blocks; call it before requests are taken.
+    ///
+    /// # Errors
+    /// Files of others, of later versions and of another model are left untouched.
+    pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        let connection = open::open_writer(&options.path)?;
+        initialise(&connection, options)?;
+        let state = WriterState::new(
+            &connection,
+            options.node.clone(),
+            rand::random(),
+            options.keeps_ops,
+            crate::clock::now_ms(),
+        )?;
+        let thread = |error: std::io::Error| StoreError::Damaged(error.to_string());
+        let readers = ReaderPool::start(&options.path, options.reader_count)?;
+        let writer = WriterPool::start(connection, state, options.write_queue_count_max)
+            .map_err(thread)?;
+        Ok(Store { path: options.path.clone(), writer, readers })
+    }
+
+    /// Runs `work` in a write transaction; answers once it is on disk.
+    ///
+    /// # Errors
+    /// Those of `work` (its changes are undone) and of the file.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.write(work).await
+    }
+
+    /// Runs `work` on one snapshot of the file.
+    ///
+    /// # Errors
+    /// Those of `work`; `Deadline` when it takes too long, `QueueFull` when too many wait.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        work: impl FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.read(deadline, work).await
+    }
+
+    /// Whether the file takes writes.
+    pub fn state(&self) -> StoreState {
+        self.writer.state()
+    }
+
+    /// Bytes of the file and its write-ahead log.
+    pub fn size_bytes(&self) -> u64 {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        size(&self.path) + size(Path::new(&log))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Finishes what is queued and closes the file. Blocks.
+    pub fn close(&self) {
+        self.readers.close();
+        self.writer.close();
+    }
+}
+
+/// The model that a file's vectors are of, without opening it for writing; `None` when the file
+/// is not there or records none.
+///
+/// # Errors
+/// As SQLite says.
+pub fn recorded_model(path: &Path) -> Result<Option<(String, usize)>, StoreError> {
+    match identify(path)? {
+        FileKind::Ours(version) if version > 0 => {
+            reembed::recorded_model(&open::open_reader(path)?)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Fills a new file's settings, or checks an old one's against ours.
+fn initialise(connection: &Connection, options: &StoreOptions) -> Result<(), StoreError> {
+    if let Some((recorded, dimension)) = reembed::recorded_model(connection)? {
+        let same = recorded == options.model && dimension == options.dimension;
+        if !same && !options.any_model {
+            return Err(StoreError::OtherModel {
+                recorded: format!("{recorded} ({dimension} dimensions)"),
+                configured: format!("{} ({} dimensions)", options.model, options.dimension),
+            });
+        }
+        return Ok(());
+    }
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    open::set_meta(connection, "cluster_id", rand::random::<[u8; 16]>())?;
+    open::set_meta(connection, "model", &options.model)?;
+    open::set_meta(connection, "dimension", options.dimension as i64)?;
+    open::set_meta(connection, "metric", "cosine")?;
+    reembed::create_embeddings(connection, options.dimension)?;
+    connection.execute_batch("COMMIT")?;
+    Ok(())
+}

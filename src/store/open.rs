@@ -1,0 +1,203 @@
+//! Finds out what a file is before it is touched, and brings it to the current schema.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::error::StoreError;
+use super::register::register_sqlite_vec;
+
+/// `memn`: marks a file as ours (SQLite file format, offset 68).
+const APPLICATION_ID: i64 = 0x6d65_6d6e;
+/// Bytes of a page, measured by `benches/layout.rs`; fixed by the first migration.
+const PAGE_SIZE: i64 = 16_384;
+/// How long a connection waits for another process's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements kept per connection.
+const STATEMENT_CACHE_COUNT: usize = 256;
+/// The numbered migrations, applied in order, each in a transaction of its own.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_init.sql")];
+
+/// What stands at a path.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// Nothing, or an empty file.
+    Absent,
+    /// A database of ours with this schema version.
+    Ours(i64),
+    /// A database of mcp-memory-service.
+    Peer,
+    /// Something else.
+    Foreign,
+}
+
+/// Looks at a file without changing it or leaving anything beside it.
+///
+/// # Errors
+/// `Permission` when it cannot be read, `Sqlite` for other failures.
+pub fn identify(path: &Path) -> Result<FileKind, StoreError> {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(FileKind::Absent),
+        Err(error) => return Err(permission(path, &error)),
+        Ok(found) if found.is_dir() => return Ok(FileKind::Foreign),
+        Ok(found) if found.len() == 0 => return Ok(FileKind::Absent),
+        Ok(_) => {}
+    }
+    let header = read_header(path).map_err(|error| permission(path, &error))?;
+    if !header.starts_with(b"SQLite format 3\0") {
+        return Ok(FileKind::Foreign);
+    }
+    let field = |at: usize| {
+        let bytes = header.get(at..at + 4).and_then(|slice| slice.try_into().ok());
+        i64::from(bytes.map_or(0, i32::from_be_bytes))
+    };
+    // SQLite file format: user_version at offset 60, application_id at 68.
+    match field(68) {
+        APPLICATION_ID => Ok(FileKind::Ours(field(60))),
+        _ if has_peer_tables(path).unwrap_or(false) => Ok(FileKind::Peer),
+        _ => Ok(FileKind::Foreign),
+    }
+}
+
+fn read_header(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut header = Vec::with_capacity(100);
+    std::fs::File::open(path)?.take(100).read_to_end(&mut header)?;
+    Ok(header)
+}
+
+/// Whether the file has the table that mcp-memory-service keeps. `immutable` leaves no side files.
+fn has_peer_tables(path: &Path) -> Result<bool, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(immutable_uri(path), flags)?;
+    let columns: i64 = connection.query_row(
+        "SELECT count(*) FROM pragma_table_info('memories') \
+         WHERE name IN ('content_hash', 'content', 'tags', 'memory_type', 'metadata')",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(columns == 5)
+}
+
+/// A URI that opens a file as it stands and writes nothing, not even beside it.
+pub(super) fn immutable_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => {
+                uri.push(char::from(*byte));
+            }
+            other => uri.push_str(&format!("%{other:02x}")),
+        }
+    }
+    uri + "?immutable=1"
+}
+
+/// Opens the writing connection, creating the file and bringing the schema up to date.
+///
+/// # Errors
+/// `PeerFile`, `Foreign` and `Newer` leave the file untouched; the rest as the system says.
+pub fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    register_sqlite_vec();
+    let known = i64::try_from(MIGRATIONS.len()).expect("few migrations");
+    let kind = identify(path)?;
+    match kind {
+        FileKind::Peer => return Err(StoreError::PeerFile(path.to_owned())),
+        FileKind::Foreign => return Err(StoreError::Foreign(path.to_owned())),
+        FileKind::Ours(found) if found > known => {
+            return Err(StoreError::Newer { path: path.to_owned(), found, known });
+        }
+        FileKind::Ours(_) | FileKind::Absent => {}
+    }
+    check_writable(path, kind == FileKind::Absent)?;
+    let connection = Connection::open(path)?;
+    configure(&connection)?;
+    if kind == FileKind::Absent {
+        connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    migrate(&connection)?;
+    Ok(connection)
+}
+
+/// Opens a connection that cannot write.
+///
+/// # Errors
+/// As SQLite says.
+pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    register_sqlite_vec();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    configure(&connection)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_COUNT);
+    // 16 MiB of pages; the operating system caches the rest of the file.
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // Deleted text does not linger in free pages.
+    connection.pragma_update(None, "secure_delete", "FAST")?;
+    Ok(())
+}
+
+/// Tells a missing right from damage before SQLite folds them into one error.
+fn check_writable(path: &Path, create: bool) -> Result<(), StoreError> {
+    if create {
+        let parent = path.parent().unwrap_or(Path::new("."));
+        let cannot = |error: std::io::Error| StoreError::CannotCreate {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        std::fs::create_dir_all(parent).map_err(cannot)?;
+        std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(cannot)?;
+        return Ok(());
+    }
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(path)
+        .map(drop)
+        .map_err(|error| permission(path, &error))
+}
+
+fn permission(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Permission { path: path.to_owned(), reason: error.to_string() }
+}
+
+fn migrate(connection: &Connection) -> Result<(), StoreError> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for (sql, to) in MIGRATIONS.iter().zip(1_i64..).skip_while(|(_, to)| *to <= version) {
+        connection.execute_batch(&format!("BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {to};"))?;
+        connection.execute_batch("COMMIT")?;
+    }
+    Ok(())
+}
+
+/// Reads a value of the table `meta`.
+pub(super) fn meta<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    key: &str,
+) -> Result<Option<T>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+}
+
+/// Writes a value of the table `meta`.
+pub(super) fn set_meta(
+    connection: &Connection,
+    key: &str,
+    value: impl rusqlite::ToSql,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+        .execute(rusqlite::params![key, value])?;
+    Ok(())
+}
