@@ -1,1 +1,5 @@
-fn main(){}
+//! The `memnode` program.
+
+fn main() -> std::process::ExitCode {
+    memnode::cli::run()
+}

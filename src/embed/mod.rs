@@ -19,6 +19,7 @@ pub mod lazy;
 mod onnx;
 pub mod openai;
 mod queue;
+mod settings;
 mod tokens;
 
 /// The largest dimension of an embedding space that is accepted.

@@ -129,7 +129,7 @@ pub enum LineProblem {
     #[error("longer than {LINE_BYTES_MAX} bytes")]
     TooLong,
     /// Broken off, or not JSON at all, or a value of the wrong type.
-    #[error("{0}")]
+    #[error("{}", json_problem(.0))]
     Json(#[from] serde_json::Error),
     /// JSON, but no list of memories in it.
     #[error("no memories in it: expected `{{\"memories\": [..]}}`, `[..]` or one object a line")]
@@ -137,6 +137,16 @@ pub enum LineProblem {
     /// A memory that breaks a rule.
     #[error("{0}")]
     Refused(#[from] Error),
+}
+
+/// What the JSON parser says; its line is always 1 where a line is parsed by itself.
+fn json_problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line 1 column {}", error.column());
+    match text.strip_suffix(&place) {
+        Some(problem) => format!("{problem} (column {})", error.column()),
+        None => text,
+    }
 }
 
 impl From<IngestError> for Error {
@@ -257,6 +267,17 @@ impl Reader {
     /// The file that the last item came from.
     pub fn file(&self) -> &Path {
         &self.path
+    }
+
+    /// Where in which file the last item stood, for messages.
+    pub fn place(&self, item: &ImportItem) -> String {
+        let path = self.path.display();
+        match self.file {
+            Some(OpenFile::Lines(_)) => format!("{path}:{}", item.position),
+            Some(OpenFile::List(_) | OpenFile::Text(_)) | None => {
+                format!("{path}: part {}", item.position)
+            }
+        }
     }
 
     /// How many files were opened.

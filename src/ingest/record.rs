@@ -25,8 +25,11 @@ struct Record {
     updated_at: Option<f64>,
     #[serde(default, deserialize_with = "seconds")]
     updated_at_iso: Option<f64>,
-    #[serde(default, alias = "store")]
+    #[serde(default)]
     namespace: Option<Namespace>,
+    /// The older name of `namespace`; exports carry both.
+    #[serde(default)]
+    store: Option<Namespace>,
 }
 
 /// A list, or `"a, b"`.
@@ -93,6 +96,7 @@ pub(super) fn parse(json: &[u8], options: &IngestOptions) -> Result<NewMemory, L
             .namespace
             .clone()
             .or(record.namespace)
+            .or(record.store)
             .unwrap_or_else(|| options.namespace_default.clone()),
         created_at: record.created_at.or(record.created_at_iso),
         updated_at: record.updated_at.or(record.updated_at_iso),
@@ -114,8 +118,9 @@ mod tests {
     fn the_keys_of_an_export_are_read_in_any_order() {
         let memory = read(
             r#"{"origin":"n1","updated_at_iso":"1970-01-01T00:00:02Z","namespace":"work",
-                "metadata":{"a":[1]},"created_at":1.5,"created_at_iso":"2020-01-01T00:00:00Z",
-                "memory_type":"note","tags":["B","a"],"content_hash":"x","content":"Text"}"#,
+                "metadata":{"a":[1]},"created_at":1.5,
+                "memory_type":"note","tags":["B","a"],"content_hash":"x","content":"Text",
+                "store":"work","created_at_iso":"2020-01-01T00:00:00Z"}"#,
         )
         .expect("readable");
         assert_eq!(memory.content, "Text");

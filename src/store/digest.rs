@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::applied;
 use super::error::StoreError;
+use super::reader::Reader;
 
 /// What nodes compare to know that they are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,13 @@ impl Digest {
     /// Records, dead ones included.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.count).sum()
+    }
+}
+
+impl Reader<'_> {
+    /// The digest as kept.
+    pub fn digest(&self) -> Result<Digest, StoreError> {
+        read(self.connection())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Transactions are plain functions over a connection ([`Reader`], [`Writer`]); the threads in
 //! `pool` wrap them. Nothing outside this folder knows SQL.
 
+mod answer;
 mod applied;
 mod apply;
 mod digest;

@@ -193,7 +193,7 @@ impl<'c> Reader<'c> {
     /// The `limit` rows nearest to a vector over the whole file, with cosine distances.
     pub fn nearest(&self, query: &[f32], limit: usize) -> Result<Vec<(i64, f32)>, StoreError> {
         let sql = "SELECT rowid, distance FROM memory_embeddings \
-                   WHERE embedding MATCH ?1 AND k = ?2 ORDER BY distance, rowid";
+                   WHERE embedding MATCH ?1 AND k = ?2 ORDER BY distance";
         let mut statement = self.connection.prepare_cached(sql)?;
         let limit = i64::try_from(limit.min(NEIGHBOUR_COUNT_MAX)).expect("a small number");
         let found = statement

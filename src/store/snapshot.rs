@@ -4,7 +4,8 @@ use memnode_cluster::RecordId;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::StoreError;
-use super::reader::{MEMORY_COLUMNS, damaged, memory_of};
+use super::reader::{MEMORY_COLUMNS, Reader, damaged, memory_of};
+use super::writer::Target;
 use crate::memory::Memory;
 
 /// Keeps a live memory as it is; call before it dies.
@@ -26,13 +27,14 @@ pub(super) fn drop_kept(connection: &Connection, row: i64) -> Result<(), StoreEr
     Ok(())
 }
 
-/// What was kept of an identity.
-pub(super) fn read(
-    connection: &Connection,
-    id: &RecordId,
-) -> Result<Option<Memory>, StoreError> {
-    let sql = "SELECT snapshot FROM deleted JOIN memory USING (row) WHERE id = ?1";
-    let found: Option<String> =
-        connection.prepare_cached(sql)?.query_row([id.0], |row| row.get(0)).optional()?;
-    found.map(|snapshot| serde_json::from_str(&snapshot).map_err(damaged)).transpose()
+impl Reader<'_> {
+    /// What this node kept of a deleted memory.
+    pub fn deleted_snapshot(&self, target: &Target) -> Result<Option<Memory>, StoreError> {
+        let id = RecordId::new(target.namespace.as_str(), target.content_hash.as_bytes());
+        let sql = "SELECT snapshot FROM deleted JOIN memory USING (row) WHERE id = ?1";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let found: Option<String> =
+            statement.query_row([id.0], |row| row.get(0)).optional()?;
+        found.map(|snapshot| serde_json::from_str(&snapshot).map_err(damaged)).transpose()
+    }
 }

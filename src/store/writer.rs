@@ -6,7 +6,7 @@ use memnode_cluster::{
     CreateValues, Clock, ClusterId, Dot, Embedding, LocalClock, NodeName, Observed, Op, OpKind, Origin,
     Parts, Record, RecordId, UnknownFields, UpdateValues, Vector, Version,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 
 use super::apply;
 use super::applied;
@@ -14,8 +14,11 @@ use super::error::StoreError;
 use super::open::{meta, set_meta};
 use super::reader::{Located, Reader};
 use super::record;
-use crate::memory::{ContentHash, Idempotency, IDEMPOTENCY_SECONDS, Namespace};
+use crate::memory::{ContentHash, Namespace};
 use crate::{Code, Error};
+
+/// Most different tags, metadata keys and other parts that one record may gather.
+const PART_COUNT_MAX: usize = 4096;
 
 /// What the writer thread knows beside its connection.
 pub struct WriterState {
@@ -135,12 +138,20 @@ impl<'c> Writer<'c> {
         self.write(target, OpKind::Delete, None, |_, clock| memnode_cluster::delete(clock))
     }
 
-    /// What this node kept of a deleted memory.
-    pub fn deleted_snapshot(
-        &self,
-        target: &Target,
-    ) -> Result<Option<crate::memory::Memory>, StoreError> {
-        super::snapshot::read(self.connection(), &self.id(target))
+    /// Runs `work` so that an error undoes all of it and nothing else.
+    pub fn atomically<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let connection = self.connection();
+        connection.execute_batch("SAVEPOINT part")?;
+        let result = work(self);
+        if result.is_err() {
+            self.state.forget_origin_row();
+            connection.execute_batch("ROLLBACK TO part")?;
+        }
+        connection.execute_batch("RELEASE part")?;
+        result
     }
 
     fn id(&self, target: &Target) -> RecordId {
@@ -171,6 +182,7 @@ impl<'c> Writer<'c> {
                 .reason("clock_exhausted")
         })?;
         let parts = author(present, clock);
+        check_growth(present, &parts)?;
         let era = present.era();
         let (origin_id, dot) = self.draw_dot()?;
         set_meta(connection, "clock", self.state.clock.last().as_u64().cast_signed())?;
@@ -233,38 +245,6 @@ impl<'c> Writer<'c> {
         Ok(true)
     }
 
-    /// The answer that was given under an idempotency key, if it was.
-    ///
-    /// # Errors
-    /// `Refused` when the key was used for another request.
-    pub fn answer_given(
-        &self,
-        principal: &str,
-        once: &Idempotency,
-    ) -> Result<Option<String>, StoreError> {
-        answer_given(self.connection(), principal, once, self.now())
-    }
-
-    /// Keeps an answer under its idempotency key, in the transaction of the write it answers.
-    pub fn keep_answer(
-        &mut self,
-        principal: &str,
-        once: &Idempotency,
-        answer: &str,
-    ) -> Result<(), StoreError> {
-        let connection = self.connection();
-        connection
-            .prepare_cached("DELETE FROM idempotency WHERE at < ?1")?
-            .execute([self.now() - IDEMPOTENCY_SECONDS])?;
-        connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO idempotency (principal, key, request_hash, answer, at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![principal, once.key, once.request_hash, answer, self.now()])?;
-        Ok(())
-    }
-
     /// The model that new vectors must be of.
     pub fn set_model(&mut self, model: &str) {
         self.state.model = model.to_owned();
@@ -280,26 +260,18 @@ fn too_large(invalid: memnode_cluster::Invalid) -> StoreError {
     Error::new(code, format!("the write cannot be replicated: {invalid}")).into()
 }
 
-/// See [`Writer::answer_given`]; also asked before work is spent on a repeated request.
-pub(super) fn answer_given(
-    connection: &Connection,
-    principal: &str,
-    once: &Idempotency,
-    now: f64,
-) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT request_hash, answer FROM idempotency \
-               WHERE principal = ?1 AND key = ?2 AND at >= ?3";
-    let found: Option<([u8; 32], String)> = connection
-        .prepare_cached(sql)?
-        .query_row(params![principal, once.key, now - IDEMPOTENCY_SECONDS], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    match found {
-        None => Ok(None),
-        Some((request_hash, answer)) if request_hash == once.request_hash => Ok(Some(answer)),
-        Some(_) => Err(Error::invalid("the idempotency key was used for another request")
-            .reason("idempotency_key_reused")
-            .into()),
+/// Removed tags and keys stay in a record for ever; their number is bounded here.
+fn check_growth(record: &Record, parts: &Parts) -> Result<(), StoreError> {
+    if record.parts().count() + parts.len() <= PART_COUNT_MAX {
+        return Ok(());
     }
+    Err(Error::new(
+        Code::TooLarge,
+        format!(
+            "the memory has had {PART_COUNT_MAX} different tags and metadata keys over its life: \
+             store its text anew"
+        ),
+    )
+    .reason("too_many_parts")
+    .into())
 }

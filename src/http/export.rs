@@ -1,0 +1,104 @@
+//! `/api/export`: every memory, a line each, however many there are.
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use futures::stream::{self, StreamExt};
+use serde::Deserialize;
+use tracing::error;
+use utoipa::IntoParams;
+
+use super::AppState;
+use super::extract::{Asked, Query, set};
+use super::line::{NDJSON, write_line};
+use super::memories::TagMatchName;
+use super::memory_body::MemoryBody;
+use super::problem::{Input, Problem};
+use crate::auth::Principal;
+use crate::memory::{Filter, Memory, TagMatch, normalise_tags};
+use crate::service::Service;
+use crate::{Error, Result};
+
+/// Memories read at a time: what is held of an export at any moment.
+const PAGE_COUNT: usize = 100;
+
+/// Which memories to export.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ExportParameters {
+    /// A tag, or a comma list of them.
+    tag: Option<String>,
+    /// Whether `any` of the tags is enough (the default) or `all` are needed.
+    #[param(inline)]
+    tag_match: Option<TagMatchName>,
+    /// Exactly this type.
+    #[param(max_length = 100)]
+    memory_type: Option<String>,
+    /// A namespace, a comma list of them, or `*`: all that the caller may read.
+    #[param(default = "default", example = "*")]
+    namespace: Option<String>,
+    /// The older name of `namespace`; `all` means `*`.
+    store: Option<String>,
+}
+
+impl ExportParameters {
+    fn into_filter(self) -> Result<Filter, Problem> {
+        let asked = Asked::new(Input::Query, self.namespace.as_deref(), self.store.as_deref());
+        let tags = self.tag.as_deref().unwrap_or_default().split(',');
+        Ok(Filter {
+            namespaces: set(&[asked])?,
+            tags: normalise_tags(tags).map_err(Problem::query)?,
+            tag_match: self.tag_match.map(TagMatch::from).unwrap_or_default(),
+            memory_type: self.memory_type,
+            ..Filter::default()
+        })
+    }
+}
+
+/// Export memories
+///
+/// A memory a line, in an order that does not change; what `POST /api/import` takes back. A
+/// failure on the way breaks the connection off, so that half an export never looks whole.
+#[utoipa::path(get, path = "/api/export", tag = "transfer", params(ExportParameters),
+    responses((status = 200, body = MemoryBody, content_type = "application/x-ndjson",
+        description = "A memory a line.")))]
+pub async fn export(
+    State(state): State<AppState>,
+    who: Principal,
+    Query(parameters): Query<ExportParameters>,
+) -> Result<Response, Problem> {
+    let mut pages =
+        Pages { service: state.service, who, filter: parameters.into_filter()?, cursor: Some(0) };
+    // The first page decides the status: what is wrong with the request shows there.
+    let first = pages.next().await.map_err(Problem::query)?.unwrap_or_default();
+    let rest = stream::try_unfold(pages, |mut pages| async move {
+        let page =
+            pages.next().await.inspect_err(|error| error!("an export broke off: {error}"))?;
+        Ok::<_, Error>(page.map(|lines| (lines, pages)))
+    });
+    let body = Body::from_stream(stream::iter([Ok(first)]).chain(rest));
+    let name = HeaderValue::from_static("attachment; filename=\"memnode-export.jsonl\"");
+    Ok(([(CONTENT_TYPE, NDJSON), (CONTENT_DISPOSITION, name)], body).into_response())
+}
+
+/// The pages of an export that are still to come.
+struct Pages {
+    service: Service,
+    who: Principal,
+    filter: Filter,
+    cursor: Option<i64>,
+}
+
+impl Pages {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        let Some(cursor) = self.cursor else { return Ok(None) };
+        let page = self.service.export_page(&self.who, &self.filter, cursor, PAGE_COUNT).await?;
+        let (memories, next): (Vec<Memory>, Option<i64>) = page;
+        self.cursor = next;
+        let mut lines = Vec::new();
+        memories.into_iter().for_each(|memory| write_line(&mut lines, &MemoryBody::from(memory)));
+        Ok(Some(lines.into()))
+    }
+}

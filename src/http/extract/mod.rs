@@ -1,0 +1,17 @@
+//! What handlers take: everything here is checked before a handler runs and fails as a problem.
+
+mod conditional;
+mod fields;
+mod json;
+mod namespace;
+mod parameters;
+mod principal;
+mod write;
+
+pub use conditional::{IfMatch, IfNoneMatch, etag};
+pub use fields::{Tags, fraction, fraction_or_none, result_count};
+pub use json::{Json, media_type, parse_any, parse_json, parse_value, read_body};
+pub use namespace::{Asked, NamespaceParameters, NamespacesParameters, one, set};
+pub use parameters::{BucketPath, MemoryPath, Query, within};
+pub use principal::authenticate_parts;
+pub use write::{Once, Sender, WriteJson, once};

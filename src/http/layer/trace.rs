@@ -1,0 +1,62 @@
+//! The request log: one line a request, with the error behind a failure.
+
+use std::error::Error as StdError;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::HeaderMap;
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::{Instrument, error, info, info_span};
+
+use crate::http::AppState;
+use crate::http::problem::Problem;
+
+/// Logs method, route, status and time; never bodies, credentials, paths or query strings.
+pub async fn trace(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let started = state.service.uptime();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("(none)", MatchedPath::as_str);
+    let span = info_span!("request", id = request_id(request.headers()));
+    let response = next.run(request).instrument(span.clone()).await;
+    let _entered = span.enter();
+    log_failure(&response);
+    let status = response.status().as_u16();
+    let ms = state.service.uptime().saturating_sub(started).as_secs_f64() * 1000.0;
+    info!(http.method = %method, http.route = route, http.status = status, ms,
+        "answered {method} {route} with {status}");
+    response
+}
+
+fn log_failure(response: &Response) {
+    let Some(problem) = response.extensions().get::<Problem>() else { return };
+    let Some(failure) = problem.error() else { return };
+    let cause = StdError::source(failure).map(causes).unwrap_or_default();
+    if problem.status().is_server_error() {
+        error!(code = problem.code(), cause, "request failed: {failure}");
+    } else if !cause.is_empty() {
+        info!(code = problem.code(), cause, "request refused: {failure}");
+    }
+}
+
+/// The chain of causes, outermost first.
+fn causes(first: &(dyn StdError + 'static)) -> String {
+    let chain = std::iter::successors(Some(first), |&error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn request_id(headers: &HeaderMap) -> &str {
+    headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_chain_of_causes_is_told() {
+        let inner = crate::Error::internal("the query failed", "disk I/O error");
+        let outer = crate::Error::internal("the store failed", inner);
+        assert_eq!(causes(StdError::source(&outer).unwrap()), "the query failed: disk I/O error");
+    }
+}

@@ -1,0 +1,166 @@
+//! `memory_delete`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Definition, Outcome};
+use crate::mcp::arguments::{TagMode, Tags};
+use crate::mcp::call::{Call, Conditions};
+use crate::mcp::text;
+use crate::memory::{ContentHash, ForgetWhere, NamespaceSet};
+use crate::{Error, Result};
+
+/// Hashes that the text of a dry run names.
+const HASH_COUNT_SHOWN: usize = 5;
+
+const DESCRIPTION: &str = "\
+Delete one memory by its hash, or all that match tags and time together. Without any condition \
+nothing is deleted. Use dry_run first when more than one memory may match. A deleted memory does \
+not come back when its text is stored again, unless restore_deleted is given.";
+
+/// Arguments of `memory_delete`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Input {
+    /// The one memory to delete; not together with other conditions.
+    content_hash: Option<String>,
+    /// Delete memories with these tags.
+    tags: Option<Tags>,
+    /// Whether `any` tag is enough (default) or `all` are needed.
+    tag_match: Option<TagMode>,
+    /// Only of this type.
+    memory_type: Option<String>,
+    /// Only what was made in this time, in words such as `last week`.
+    time_expr: Option<String>,
+    /// Only what was made at this date or time, or later.
+    after: Option<String>,
+    /// Only what was made before this date or time.
+    before: Option<String>,
+    /// Only say what would be deleted.
+    dry_run: Option<bool>,
+    /// Where to delete; one, or several with commas between.
+    namespace: Option<String>,
+}
+
+/// What was deleted.
+#[derive(Serialize, JsonSchema)]
+struct Output {
+    /// Whether the call did what was asked.
+    success: bool,
+    /// For people.
+    message: String,
+    /// How many memories were deleted, or would be.
+    deleted_count: usize,
+    /// Which, newest first.
+    deleted_hashes: Vec<String>,
+    /// Nothing was changed.
+    dry_run: bool,
+}
+
+pub(super) fn definition() -> Definition {
+    Definition::writing::<Input, Output>("Delete memories", DESCRIPTION)
+}
+
+pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
+    let dry_run = input.dry_run.unwrap_or_default();
+    let filter = call.filter(Conditions {
+        namespace: input.namespace.as_deref(),
+        tags: input.tags.as_ref(),
+        tag_match: input.tag_match,
+        memory_type: input.memory_type.as_deref(),
+        time_expr: input.time_expr.as_deref(),
+        after: input.after.as_deref(),
+        before: input.before.as_deref(),
+    })?;
+    if filter.namespaces == NamespaceSet::All {
+        return Err(Error::invalid("name the namespaces to delete from, `*` is not enough")
+            .reason("namespace_missing"));
+    }
+    let hashes = match input.content_hash.as_deref() {
+        Some(_) if filter.has_conditions() => {
+            return Err(Error::invalid(
+                "content_hash names one memory; leave the other conditions out",
+            )
+            .reason("too_many_conditions"));
+        }
+        Some(hash) => vec![one(call, input.namespace.as_deref(), hash.parse()?, dry_run).await?],
+        // A list of tags of which nothing is left must not widen what is deleted.
+        None if input.tags.is_some() && filter.tags.is_empty() => {
+            return Err(
+                Error::invalid("tags are given, but all of them are empty").reason("invalid_tag")
+            );
+        }
+        None if !filter.has_conditions() => {
+            return Err(Error::invalid(
+                "at least one condition is required: content_hash, tags, memory_type, time_expr, \
+                 after or before",
+            )
+            .reason("nothing_asked"));
+        }
+        None => {
+            let request = ForgetWhere { filter, dry_run };
+            let once = if dry_run { None } else { call.once()? };
+            call.service.forget_where(&call.who, request, once).await?.content_hashes
+        }
+    };
+    outcome(&hashes, input.content_hash.is_some(), dry_run)
+}
+
+async fn one(
+    call: &Call<'_>,
+    namespace: Option<&str>,
+    hash: ContentHash,
+    dry_run: bool,
+) -> Result<ContentHash> {
+    let namespace = call.namespace(namespace)?;
+    if dry_run {
+        return Ok(call.service.get(&call.who, &namespace, hash).await?.content_hash);
+    }
+    call.service.forget(&call.who, &namespace, hash, None, call.once()?).await?;
+    Ok(hash)
+}
+
+fn outcome(hashes: &[ContentHash], is_one: bool, dry_run: bool) -> Result<Outcome> {
+    let hashes: Vec<String> = hashes.iter().map(ToString::to_string).collect();
+    let count = text::memories(hashes.len());
+    let message = match (&hashes[..], is_one, dry_run) {
+        (_, _, true) => format!("Would delete {count}"),
+        ([hash], true, false) => format!("Memory deleted successfully: {hash}"),
+        (_, _, false) => format!("Deleted {count}"),
+    };
+    let mut text = message.clone();
+    if dry_run && !hashes.is_empty() {
+        let shown = &hashes[..hashes.len().min(HASH_COUNT_SHOWN)];
+        text.push_str(&format!("\nHashes: {}", shown.join(", ")));
+        if hashes.len() > shown.len() {
+            text.push_str(&format!(" ... and {} more", hashes.len() - shown.len()));
+        }
+    }
+    let deleted_count = hashes.len();
+    Outcome::new(
+        text,
+        &Output { success: true, message, deleted_count, deleted_hashes: hashes, dry_run },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(count: usize, is_one: bool, dry_run: bool, starts: &str, ends: &str) {
+        let hashes: Vec<ContentHash> =
+            (0..count).map(|number| ContentHash::of(&number.to_string())).collect();
+        let text = outcome(&hashes, is_one, dry_run).expect("an outcome").text;
+        assert!(text.starts_with(starts) && text.ends_with(ends), "{text}");
+    }
+
+    #[test]
+    fn deletions_are_worded_as_clients_know_them() {
+        let hash = ContentHash::of("0").to_string();
+        check(1, true, false, "Memory deleted successfully: ", &hash);
+        check(1, false, false, "Deleted 1 memory", "Deleted 1 memory");
+        check(0, false, false, "Deleted 0 memories", "Deleted 0 memories");
+        check(1, true, true, "Would delete 1 memory\nHashes: ", &hash);
+        check(0, false, true, "Would delete 0 memories", "Would delete 0 memories");
+        check(7, false, true, "Would delete 7 memories\nHashes: ", " ... and 2 more");
+    }
+}

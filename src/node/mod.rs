@@ -1,0 +1,186 @@
+//! Builds the parts of a node, binds, runs and stops them in order.
+//!
+//! A database file has one owner at a time. A command that finds an owner goes through it; one
+//! that finds none becomes the owner for as long as it runs.
+
+mod attach;
+mod error;
+mod local;
+mod lock;
+mod serve;
+mod stdio;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use memnode_cluster::NodeName;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::{Authenticator, Principal};
+use crate::config::Config;
+use crate::embed::EmbedderChoice;
+use crate::embed::lazy::LazyEmbedder;
+use crate::http::{AppState, LocalCaller};
+use crate::mcp::{Caller, IngestPaths, McpHttpOptions, McpOptions, McpServer};
+use crate::service::{Service, ServiceParts};
+use crate::store::{Store, StoreOptions};
+
+pub use attach::{Need, Session, attach};
+pub use error::StartError;
+pub use lock::{Lock, Owner, lock_path, owner, socket_path};
+pub use serve::{Ready, serve};
+pub use stdio::mcp_stdio;
+
+/// How long requests and jobs may take to finish when the node stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What kind of process owns the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// `memnode serve`: keeps the file until it is stopped.
+    Server,
+    /// `memnode mcp`: hands the file over when a server asks for it.
+    Window,
+    /// Another command: keeps the file until it is done.
+    Command,
+}
+
+/// A running node: the owner of a file.
+struct Node {
+    store: Arc<Store>,
+    router: Router,
+    mcp: McpServer,
+    lock: Mutex<Lock>,
+    socket: PathBuf,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Node {
+    /// Opens the file that `lock` is for and listens on the local socket.
+    async fn open(
+        config: &Config,
+        lock: Lock,
+        role: Role,
+        any_model: bool,
+        url: Option<String>,
+    ) -> Result<Arc<Node>, StartError> {
+        let choice = EmbedderChoice::from(&config.embed);
+        let store = open_store(config, choice.clone(), any_model).await?;
+        let tasks = TaskTracker::new();
+        let shutdown = CancellationToken::new();
+        let service = Service::new(ServiceParts {
+            store: Arc::clone(&store),
+            embedder: LazyEmbedder::start(choice),
+            dedup: config.dedup.clone(),
+            time_zone: config.node.time_zone.clone(),
+            deadline: config.http.request_timeout,
+            tasks: tasks.clone(),
+            shutdown: shutdown.clone(),
+        });
+        let state = AppState {
+            service: service.clone(),
+            authenticator: Arc::new(Authenticator::new(
+                config.auth.api_key.as_ref().map(|key| key.expose().to_owned()),
+                config.auth.allow_anonymous,
+            )),
+            http: Arc::new(config.http.clone()),
+        };
+        let router = crate::http::router(state, mcp_route(config, &service, &shutdown));
+        let mcp = local_mcp(config, &service);
+        let socket = socket_path(&config.store.path)?;
+        let node = Arc::new(Node {
+            store,
+            router,
+            mcp,
+            lock: Mutex::new(lock),
+            socket,
+            tasks,
+            shutdown,
+        });
+        local::listen(&node, role)?;
+        let owner = Owner { pid: std::process::id(), socket: node.socket.clone(), url };
+        node.lock.lock().announce(&owner)?;
+        Ok(node)
+    }
+
+    /// The API for callers on this machine, whom the system has let in.
+    fn local_router(&self) -> Router {
+        self.router.clone().layer(axum::Extension(LocalCaller))
+    }
+
+    /// Stops accepting, lets requests and jobs finish, closes the file, gives up the lock.
+    async fn stop(&self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some requests were cut off: they took too long to finish");
+        }
+        let store = Arc::clone(&self.store);
+        if let Err(error) = tokio::task::spawn_blocking(move || store.close()).await {
+            tracing::error!(%error, "closing the database failed");
+        }
+        if let Err(error) = std::fs::remove_file(&self.socket) {
+            tracing::debug!(%error, "the local socket was gone already");
+        }
+        self.lock.lock().retract();
+    }
+}
+
+/// Opens the database on the blocking pool.
+async fn open_store(
+    config: &Config,
+    choice: EmbedderChoice,
+    any_model: bool,
+) -> Result<Arc<Store>, StartError> {
+    let path = config.store.path.clone();
+    let node = NodeName::new(&config.node.id)
+        .map_err(|error| StartError::Internal(format!("the node's name is not valid: {error}")))?;
+    let (reader_count, write_queue_count_max) =
+        (config.store.readers.get(), config.store.write_queue_max.get());
+    let opening = tokio::task::spawn_blocking(move || {
+        let model = choice.model_id().map_err(StartError::ModelMissing)?;
+        let options = StoreOptions {
+            path: path.clone(),
+            node,
+            model: model.name,
+            dimension: model.dimension,
+            any_model,
+            reader_count,
+            write_queue_count_max,
+            keeps_ops: false,
+        };
+        Store::open(&options).map(Arc::new).map_err(|error| StartError::of_store(&path, error))
+    });
+    opening.await.map_err(|error| StartError::Internal(error.to_string()))?
+}
+
+/// `/mcp` for HTTP clients: each caller is who its credential says. The layers of the API around
+/// it check the host and authenticate.
+fn mcp_route(config: &Config, service: &Service, shutdown: &CancellationToken) -> Router {
+    let options = McpHttpOptions {
+        allowed_hosts: Vec::new(),
+        body_bytes_max: config.http.body_bytes_max,
+        ingest_roots: config.ingest.roots.clone(),
+    };
+    let service =
+        crate::mcp::http_service(local_mcp(config, service), options, shutdown.clone());
+    Router::new().nest_service("/mcp", service)
+}
+
+/// MCP for the user of this machine.
+fn local_mcp(config: &Config, service: &Service) -> McpServer {
+    let options = McpOptions {
+        default_namespace: default_namespace(config),
+        ingest: IngestPaths::Any,
+    };
+    McpServer::new(service.clone(), Caller::Fixed(Principal::local()), options)
+}
+
+fn default_namespace(config: &Config) -> crate::memory::Namespace {
+    config.node.namespace.parse().unwrap_or_default()
+}

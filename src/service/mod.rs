@@ -1,0 +1,155 @@
+//! The use cases: the only door for HTTP, MCP and the command line. Every rule lives here.
+
+mod change;
+mod duplicates;
+mod inspect;
+mod once;
+mod recall;
+mod reembed;
+mod remember;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::DedupConfig;
+use crate::embed::lazy::{Embedded, LazyEmbedder};
+use crate::memory::{ContentHash, Memory, Namespace};
+use crate::store::{Reader, Store, StoreError};
+use crate::{Code, Error, Result};
+
+pub use crate::store::StoreState;
+pub use inspect::DigestView;
+pub use reembed::Reembed;
+
+/// How often a write or search is tried again when the model changes under it.
+const MODEL_CHANGE_TRY_COUNT: usize = 3;
+
+/// What the use cases are built from.
+pub struct ServiceParts {
+    /// The open file.
+    pub store: Arc<Store>,
+    /// The model, possibly still loading.
+    pub embedder: Arc<LazyEmbedder>,
+    /// Whether and when near-repeats are refused.
+    pub dedup: DedupConfig,
+    /// IANA name; the machine's own when `None`.
+    pub time_zone: Option<String>,
+    /// How long one request may take.
+    pub deadline: Duration,
+    /// Long jobs run here, so that closing waits for them.
+    pub tasks: TaskTracker,
+    /// Cancelled when the node stops.
+    pub shutdown: CancellationToken,
+}
+
+/// A cheap handle on the use cases.
+#[derive(Clone)]
+pub struct Service {
+    parts: Arc<ServiceParts>,
+    started: Instant,
+    reembed: Arc<Mutex<Option<reembed::Job>>>,
+}
+
+/// State of the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelState {
+    /// In the background; calls that need it wait.
+    Loading,
+    /// Loaded.
+    Ready,
+    /// It will not load; the reason.
+    Failed(String),
+}
+
+/// State of the parts that a node cannot serve without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// The file.
+    pub store: StoreState,
+    /// The embedding model.
+    pub model: ModelState,
+}
+
+impl Service {
+    /// Puts the parts together.
+    pub fn new(parts: ServiceParts) -> Self {
+        Service { parts: Arc::new(parts), started: Instant::now(), reembed: Arc::default() }
+    }
+
+    /// Whether the file and the model can be used.
+    pub fn readiness(&self) -> Readiness {
+        let embedder = &self.parts.embedder;
+        let model = match embedder.failed() {
+            Some(error) => ModelState::Failed(error.to_string()),
+            None if embedder.ready() => ModelState::Ready,
+            None => ModelState::Loading,
+        };
+        Readiness { store: self.parts.store.state(), model }
+    }
+
+    /// How long the node has been up.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The present local time in `tz`, else in the configured time zone, else in the machine's.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the zone is not known.
+    pub fn now(&self, tz: Option<&str>) -> Result<jiff::Zoned> {
+        let zone = tz.or(self.parts.time_zone.as_deref());
+        crate::clock::zoned_now(zone).map_err(|error| {
+            Error::invalid(format!("`{}` is not a time zone", zone.unwrap_or_default()))
+                .reason("unknown_time_zone")
+                .source(error)
+        })
+    }
+
+    /// One snapshot of the file, with the deadline of a request.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.parts.store.read(self.parts.deadline, work).await
+    }
+
+    async fn embed(&self, texts: Vec<String>) -> Result<Embedded> {
+        self.parts.embedder.embed(texts, Instant::now() + self.parts.deadline).await
+    }
+}
+
+fn memory_not_found() -> Error {
+    Error::new(Code::NotFound, "Memory not found").reason("memory_not_found")
+}
+
+fn deleted_before(namespace: &Namespace, hash: &ContentHash) -> Error {
+    Error::new(
+        Code::Conflict,
+        format!(
+            "this text was deleted before from namespace `{namespace}` (hash {hash}): \
+             store it with `restore_deleted: true` to bring it back"
+        ),
+    )
+    .reason("deleted_before")
+}
+
+/// Holds `If-Match` against the present version.
+fn check_version(memory: &Memory, if_match: Option<&str>) -> Result<()> {
+    match if_match {
+        Some(expected) if expected != memory.version => Err(Error::new(
+            Code::PreconditionFailed,
+            format!("the memory changed meanwhile: its version is {}", memory.version),
+        )
+        .reason("version_mismatch")),
+        _ => Ok(()),
+    }
+}
+
+fn model_keeps_changing() -> Error {
+    Error::new(Code::Unavailable, "the embedding model is being changed: try again")
+        .reason("model_changing")
+}
