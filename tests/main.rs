@@ -1,1 +1,5 @@
+//! Black-box tests: real processes, real files, real clients.
 
+mod common;
+mod mcp_protocol;
+mod smoke;

@@ -5,7 +5,7 @@ use std::path::Path;
 use rten::{Model, ModelOptions, NodeId, RunOptions, ShapeInferenceMode, Value};
 use rten_tensor::{AsView, Layout, NdTensor, NdTensorView};
 
-use super::cores::Cores;
+use super::cores::{Call, Cores};
 use super::tokens::{self, Tokens};
 use super::{DIMENSION_MAX, EmbedError, Embedder, ModelId, normalized};
 
@@ -167,7 +167,7 @@ impl OnnxEmbedder {
         let mut embedder = Self::new(ModelId { name, dimension: 0 }, graph, tokens);
         let unusable = |reason| EmbedError::Unusable { path: path.to_path_buf(), reason };
         let ids = embedder.encode("dimension")?;
-        let vectors = embedder.run(&[&ids]).map_err(unusable)?;
+        let vectors = embedder.run(&[&ids], &embedder.cores.enter()).map_err(unusable)?;
         let dimension = vectors[0].len();
         if dimension > DIMENSION_MAX {
             let reason = format!("its dimension {dimension} is above {DIMENSION_MAX}");
@@ -181,9 +181,9 @@ impl OnnxEmbedder {
         self.tokens.encode(text).map_err(|error| self.failed(error.to_string()))
     }
 
-    fn run(&self, texts: &[&[i32]]) -> Result<Vec<Vec<f32>>, String> {
+    fn run(&self, texts: &[&[i32]], call: &Call<'_>) -> Result<Vec<Vec<f32>>, String> {
         let batch = Batch::new(texts);
-        self.cores.run(batch.ids.len(), |options| self.graph.run(&batch, options))
+        call.run(|options| self.graph.run(&batch, options))
     }
 
     fn failed(&self, reason: String) -> EmbedError {
@@ -197,13 +197,14 @@ impl Embedder for OnnxEmbedder {
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let call = self.cores.enter();
         let ids: Vec<Vec<i32>> =
             texts.iter().map(|text| self.encode(text)).collect::<Result<_, _>>()?;
         let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
         let mut vectors = vec![Vec::new(); texts.len()];
         for run in tokens::runs(&lengths) {
             let rows: Vec<&[i32]> = run.iter().map(|&index| ids[index].as_slice()).collect();
-            let found = self.run(&rows).map_err(|reason| self.failed(reason))?;
+            let found = self.run(&rows, &call).map_err(|reason| self.failed(reason))?;
             for (&index, vector) in run.iter().zip(found) {
                 let unit = normalized(vector).filter(|unit| unit.len() == self.id.dimension);
                 vectors[index] =

@@ -3,7 +3,7 @@
 mod filter;
 mod hash;
 mod limits;
-mod memory;
+mod model;
 mod namespace;
 pub mod rank;
 mod search;
@@ -13,7 +13,7 @@ pub mod time_phrase;
 pub use filter::{Filter, ListQuery, Page, PageAt, TagMatch};
 pub use hash::ContentHash;
 pub use limits::*;
-pub use memory::{
+pub use model::{
     Changed, FieldHistory, ForgetWhere, Forgotten, History, HistoryEntry, Idempotency, ImportItem,
     ImportOutcome, Losing, Memory, NewMemory, Patch, Remembered, Stats, TagCount, TypeCount,
 };

@@ -152,7 +152,7 @@ impl Service {
                 let mut found = neighbours(reader, &filter, &vector, limit + 1)?;
                 found.retain(|neighbour| neighbour.row != own.row);
                 found.truncate(limit);
-                hits_of(reader, found.iter().map(|neighbour| semantic(neighbour)).collect())
+                hits_of(reader, found.iter().map(semantic).collect())
             })
             .await?;
         Ok(SearchAnswer { hits, search_type: "similar", next_cursor: None })

@@ -1,7 +1,7 @@
 //! The threads that own the connections: one writer with group commit, several readers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -279,7 +279,7 @@ pub(super) struct ReaderPool {
 
 impl ReaderPool {
     /// Opens the connections and starts the threads.
-    pub(super) fn start(path: &PathBuf, count: usize) -> Result<Self, StoreError> {
+    pub(super) fn start(path: &Path, count: usize) -> Result<Self, StoreError> {
         let (sender, receiver) = sync_channel::<Read>(READ_QUEUE_COUNT_MAX);
         let receiver = Arc::new(Mutex::new(receiver));
         let mut threads = Vec::with_capacity(count);

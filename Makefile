@@ -1,0 +1,58 @@
+# Everything a checkout is for; `make help` lists it. Needs Rust, Python 3 and make, no root.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/memnode
+target := $(or $(CARGO_TARGET_DIR),target)
+release := $(target)/release/memnode
+# The program that the demo asks; CI gives the one that its tests were built with.
+MEMNODE ?= $(release)
+
+# Where the tests find a Python with an MCP client; `tests/client/prepare` puts it there.
+export TEST_PYTHON ?= $(cache)/test-client/bin/python
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ' *## *' '/^[a-z]+:.*## / { sub(":.*", "", $$1); printf "  make %-8s %s\n", $$1, $$2 }' \
+		$(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  ARGS=... is handed on by serve and bench: make serve ARGS='--http-port 9000'"
+
+.PHONY: serve
+serve: model ## Build, fetch the model once, run a node on http://127.0.0.1:8000
+	$(release) serve $(ARGS)
+
+.PHONY: test
+test: ## Run every test (fetches the model and an MCP client once)
+	cargo build --locked
+	$(target)/debug/memnode model fetch
+	tests/client/prepare $(dir $(TEST_PYTHON))..
+	if cargo nextest --version >/dev/null 2>&1; \
+		then cargo nextest run --workspace --locked; \
+		else cargo test --workspace --locked --lib --bins --tests; \
+	fi
+	cargo test --workspace --locked --doc
+
+.PHONY: demo
+demo: $(if $(filter $(release),$(MEMNODE)),model) ## Ask ten questions of 10,000 real texts, or your own of FILE=text
+	python3 -B tests/demo/demo.py --memnode $(MEMNODE) $(if $(FILE),--file '$(FILE)') $(ARGS)
+
+.PHONY: bench
+bench: model ## Measure speed and print tables
+	cargo bench --locked $(ARGS)
+
+.PHONY: model
+model: build ## Fetch the embedding model once (23 MB) into ~/.cache/memnode
+	$(release) model fetch
+
+.PHONY: build
+build: ## Build the program into target/release
+	cargo build --release --locked
+
+.PHONY: lint
+lint: ## Check format, lints and documentation, as CI does
+	cargo format
+	cargo lint
+	cargo docs
