@@ -10,8 +10,9 @@ release := $(target)/release/memnode
 # The program that the demo asks; CI gives the one that its tests were built with.
 MEMNODE ?= $(release)
 
-# Where the tests find a Python with an MCP client; `tests/client/prepare` puts it there.
-export TEST_PYTHON ?= $(cache)/test-client/bin/python
+# A Python with an MCP client, made by tests/client/prepare; TEST_PYTHON tells the tests.
+client := $(cache)/test-client
+export TEST_PYTHON := $(client)/bin/python
 
 .PHONY: help
 help: ## Show this list
@@ -28,7 +29,7 @@ serve: model ## Build, fetch the model once, run a node on http://127.0.0.1:8000
 test: ## Run every test (fetches the model and an MCP client once)
 	cargo build --locked
 	$(target)/debug/memnode model fetch
-	tests/client/prepare $(dir $(TEST_PYTHON))..
+	tests/client/prepare $(client)
 	if cargo nextest --version >/dev/null 2>&1; \
 		then cargo nextest run --workspace --locked; \
 		else cargo test --workspace --locked --lib --bins --tests; \

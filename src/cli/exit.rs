@@ -326,9 +326,15 @@ mod tests {
         check(StartError::CannotCreate { path: path(), source: source() }, Exit::CannotCreate);
         check(StartError::Locked { pid: 1, url: None }, Exit::TryAgain);
         check(StartError::NotOurs(StoreError::Foreign(path())), Exit::File);
-        check(StartError::Newer(StoreError::Newer { path: path(), found: 9, known: 1 }), Exit::File);
+        check(
+            StartError::Newer(StoreError::Newer { path: path(), found: 9, known: 1 }),
+            Exit::File,
+        );
         check(StartError::Corrupt { path: path(), reason: "x".into() }, Exit::File);
-        check(StartError::Permission(StoreError::Permission { path: path(), reason: "x".into() }), Exit::NotAllowed);
+        check(
+            StartError::Permission(StoreError::Permission { path: path(), reason: "x".into() }),
+            Exit::NotAllowed,
+        );
         check(StartError::Io { path: path(), source: source() }, Exit::File);
         check(StartError::Internal("x".into()), Exit::Failed);
     }

@@ -1,8 +1,8 @@
 //! From the settings to the embedder that they choose.
 
-use crate::config::{EmbedConfig, EmbedderConfig};
 use super::EmbedderChoice;
 use super::openai::{ApiKey, Service};
+use crate::config::{EmbedConfig, EmbedderConfig};
 
 impl From<&EmbedConfig> for EmbedderChoice {
     fn from(config: &EmbedConfig) -> Self {

@@ -398,7 +398,10 @@ mod tests {
         check(with_content("a\0b"), Some("nul_in_content"));
         check(with_content(&"x".repeat(CONTENT_BYTES_MAX + 1)), Some("content_too_large"));
         let long_type = Some("t".repeat(101));
-        check(NewMemory { memory_type: long_type, ..with_content("x") }, Some("invalid_memory_type"));
+        check(
+            NewMemory { memory_type: long_type, ..with_content("x") },
+            Some("invalid_memory_type"),
+        );
         for time in [f64::NAN, f64::INFINITY, 1e18, -1e18] {
             check(NewMemory { created_at: Some(time), ..with_content("x") }, Some("invalid_time"));
         }

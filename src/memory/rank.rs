@@ -59,9 +59,7 @@ fn scale(list: &[(i64, f64)]) -> Vec<f64> {
     let least = list.iter().map(|(_, score)| *score).fold(f64::INFINITY, f64::min);
     let greatest = list.iter().map(|(_, score)| *score).fold(f64::NEG_INFINITY, f64::max);
     let span = greatest - least;
-    list.iter()
-        .map(|(_, score)| if span > 0.0 { (score - least) / span } else { 1.0 })
-        .collect()
+    list.iter().map(|(_, score)| if span > 0.0 { (score - least) / span } else { 1.0 }).collect()
 }
 
 #[cfg(test)]

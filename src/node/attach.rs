@@ -60,9 +60,7 @@ pub async fn attach(config: &Config, need: Need) -> Result<Session, StartError> 
         check_model_unless_owned(config)?;
     }
     match find(config).await? {
-        Found::Owned(owner) => {
-            Ok(Session { client: ApiClient::unix(owner.socket), node: None })
-        }
+        Found::Owned(owner) => Ok(Session { client: ApiClient::unix(owner.socket), node: None }),
         Found::Free(lock) => {
             let any_model = need == Need::AnyModel;
             let node = Node::open(config, lock, Role::Command, any_model, None).await?;

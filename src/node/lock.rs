@@ -63,8 +63,9 @@ impl Lock {
     /// # Errors
     /// `Io`.
     pub fn announce(&mut self, owner: &Owner) -> Result<(), StartError> {
-        let text = serde_json::to_vec(owner)
-            .map_err(|error| StartError::Internal(format!("the lock cannot be written: {error}")))?;
+        let text = serde_json::to_vec(owner).map_err(|error| {
+            StartError::Internal(format!("the lock cannot be written: {error}"))
+        })?;
         let written = self.file.set_len(0).and_then(|()| {
             self.file.rewind()?;
             self.file.write_all(&text)
@@ -103,9 +104,7 @@ pub fn socket_path(database: &Path) -> Result<PathBuf, StartError> {
         return Ok(beside);
     }
     let io = |path: &Path, source| StartError::CannotCreate { path: path.to_owned(), source };
-    let uid = std::fs::metadata(lock_path(database))
-        .map_err(|source| io(database, source))?
-        .uid();
+    let uid = std::fs::metadata(lock_path(database)).map_err(|source| io(database, source))?.uid();
     let directory = PathBuf::from(format!("/tmp/memnode-{uid}"));
     match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
         Ok(()) => {}

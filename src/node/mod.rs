@@ -93,15 +93,8 @@ impl Node {
         let router = crate::http::router(state, mcp_route(config, &service, &shutdown));
         let mcp = local_mcp(config, &service);
         let socket = socket_path(&config.store.path)?;
-        let node = Arc::new(Node {
-            store,
-            router,
-            mcp,
-            lock: Mutex::new(lock),
-            socket,
-            tasks,
-            shutdown,
-        });
+        let node =
+            Arc::new(Node { store, router, mcp, lock: Mutex::new(lock), socket, tasks, shutdown });
         local::listen(&node, role)?;
         let owner = Owner { pid: std::process::id(), socket: node.socket.clone(), url };
         node.lock.lock().announce(&owner)?;
@@ -167,17 +160,14 @@ fn mcp_route(config: &Config, service: &Service, shutdown: &CancellationToken) -
         body_bytes_max: config.http.body_bytes_max,
         ingest_roots: config.ingest.roots.clone(),
     };
-    let service =
-        crate::mcp::http_service(local_mcp(config, service), options, shutdown.clone());
+    let service = crate::mcp::http_service(local_mcp(config, service), options, shutdown.clone());
     Router::new().nest_service("/mcp", service)
 }
 
 /// MCP for the user of this machine.
 fn local_mcp(config: &Config, service: &Service) -> McpServer {
-    let options = McpOptions {
-        default_namespace: default_namespace(config),
-        ingest: IngestPaths::Any,
-    };
+    let options =
+        McpOptions { default_namespace: default_namespace(config), ingest: IngestPaths::Any };
     McpServer::new(service.clone(), Caller::Fixed(Principal::local()), options)
 }
 

@@ -9,9 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::attach::{
-    ATTACH_INTERVAL, ATTACH_TIMEOUT, check_model, check_model_unless_owned,
-};
+use super::attach::{ATTACH_INTERVAL, ATTACH_TIMEOUT, check_model, check_model_unless_owned};
 use super::error::StartError;
 use super::local::connect_mcp;
 use super::lock::{Lock, owner};

@@ -268,11 +268,7 @@ fn merged(present: &Memory, patch: &Patch) -> NewMemory {
 }
 
 /// The replicated values of a patch; the whole that it makes is held to the bounds of a memory.
-fn update_values(
-    present: &Memory,
-    patch: &Patch,
-    now: f64,
-) -> Result<UpdateValues, StoreError> {
+fn update_values(present: &Memory, patch: &Patch, now: f64) -> Result<UpdateValues, StoreError> {
     merged(present, patch).validate()?;
     let json = |value: &Value| (!value.is_null()).then(|| value.to_string());
     let tags = |tags: &Vec<crate::memory::Tag>| {
@@ -313,9 +309,7 @@ fn targets(
     if found.len() > FORGET_COUNT_MAX {
         return Err(Error::new(
             Code::TooLarge,
-            format!(
-                "more than {FORGET_COUNT_MAX} memories match: narrow the condition and repeat"
-            ),
+            format!("more than {FORGET_COUNT_MAX} memories match: narrow the condition and repeat"),
         )
         .into());
     }

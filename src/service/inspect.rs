@@ -67,11 +67,7 @@ impl Service {
     ///
     /// # Errors
     /// `Forbidden`.
-    pub async fn tags(
-        &self,
-        who: &Principal,
-        namespaces: &NamespaceSet,
-    ) -> Result<Vec<TagCount>> {
+    pub async fn tags(&self, who: &Principal, namespaces: &NamespaceSet) -> Result<Vec<TagCount>> {
         let namespaces = who.readable(namespaces)?;
         Ok(self.read(move |reader| reader.tags(&namespaces)).await?)
     }
@@ -113,7 +109,9 @@ impl Service {
         Ok(DigestView {
             root: hex(&digest.root()),
             count: digest.count(),
-            vector: vector.map(|(origin, set)| (origin.to_string(), set.iter().collect())).collect(),
+            vector: vector
+                .map(|(origin, set)| (origin.to_string(), set.iter().collect()))
+                .collect(),
             buckets: buckets
                 .map(|(bucket, number)| (number, hex(&bucket.hash), bucket.count))
                 .collect(),

@@ -200,14 +200,15 @@ fn check(query: &SearchQuery) -> Result<()> {
         ))
         .reason("query_too_long"));
     }
-    let shares = [("similarity_threshold", query.similarity_threshold), (
-        "quality_weight",
-        query.quality_weight,
-    )];
+    let shares = [
+        ("similarity_threshold", query.similarity_threshold),
+        ("quality_weight", query.quality_weight),
+    ];
     for (name, share) in shares {
         if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
-            return Err(Error::invalid(format!("{name} must be from 0 to 1"))
-                .reason("out_of_range"));
+            return Err(
+                Error::invalid(format!("{name} must be from 0 to 1")).reason("out_of_range")
+            );
         }
     }
     Ok(())
@@ -302,9 +303,9 @@ fn finish(
             hit.score.quality = Some(quality);
             hit.score.total = Some((1.0 - weight) * base + weight * quality);
         }
-        hits.sort_by(|a, b| b.score.total.unwrap_or_default().total_cmp(
-            &a.score.total.unwrap_or_default(),
-        ));
+        hits.sort_by(|a, b| {
+            b.score.total.unwrap_or_default().total_cmp(&a.score.total.unwrap_or_default())
+        });
     }
     hits.truncate(query.limit);
     Ok(hits)

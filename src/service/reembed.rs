@@ -42,17 +42,13 @@ impl Service {
     /// # Errors
     /// `Conflict` while one runs; `InvalidInput` when the file has that model already; those of
     /// the model.
-    pub async fn reembed_start(
-        &self,
-        who: &Principal,
-        choice: EmbedderChoice,
-    ) -> Result<Reembed> {
+    pub async fn reembed_start(&self, who: &Principal, choice: EmbedderChoice) -> Result<Reembed> {
         who.require_everywhere(Access::Admin)?;
         let loading = tokio::task::spawn_blocking(move || choice.load());
-        let embedder = loading.await.map_err(|error| Error::internal("loading failed", error))??;
+        let embedder =
+            loading.await.map_err(|error| Error::internal("loading failed", error))??;
         let model = embedder.model().clone();
-        let (from, total) =
-            self.read(|reader| Ok((reader.model()?, reader.live_count()?))).await?;
+        let (from, total) = self.read(|reader| Ok((reader.model()?, reader.live_count()?))).await?;
         if from == model.name {
             return Err(Error::invalid(format!("the file holds vectors of {from} already"))
                 .reason("same_model"));
@@ -127,8 +123,7 @@ impl Service {
                 if self.parts.shutdown.is_cancelled() {
                     return Err(Error::new(Code::Unavailable, "the node stopped"));
                 }
-                let step =
-                    self.read(move |reader| reader.unembedded(after, STEP_COUNT)).await?;
+                let step = self.read(move |reader| reader.unembedded(after, STEP_COUNT)).await?;
                 let Some(last) = step.last() else { break };
                 after = last.row;
                 self.reembed_step(&embedder, step).await?;
@@ -154,7 +149,8 @@ impl Service {
             let vectors = embedder.embed(&texts)?;
             Ok::<_, Error>(step.into_iter().zip(vectors).collect::<Vec<_>>())
         });
-        let done = embedding.await.map_err(|error| Error::internal("embedding failed", error))??;
+        let done =
+            embedding.await.map_err(|error| Error::internal("embedding failed", error))??;
         tracing::debug!(count = done.len(), elapsed = ?started.elapsed(), "re-embedded texts");
         self.parts
             .store

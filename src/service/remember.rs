@@ -83,10 +83,9 @@ impl Service {
         let mut chunk_number = 0_u32;
         while items.peek().is_some() {
             let chunk: Vec<ImportItem> = items.by_ref().take(CHUNK_COUNT).collect();
-            let once = once.clone().map(|once| Idempotency {
-                key: format!("{}#{chunk_number}", once.key),
-                ..once
-            });
+            let once = once
+                .clone()
+                .map(|once| Idempotency { key: format!("{}#{chunk_number}", once.key), ..once });
             outcomes.extend(self.remember_chunk(who, chunk, Once::new(who, once)).await?);
             chunk_number += 1;
         }
@@ -259,8 +258,8 @@ fn check(who: &Principal, items: Vec<ImportItem>) -> (Vec<ImportOutcome>, Vec<Pe
 fn settle(outcomes: &mut [ImportOutcome], answers: Vec<(usize, Answer)>) {
     for (place, answer) in answers {
         if let Some(outcome) = outcomes.get_mut(place) {
-            outcome.result = answer
-                .map_err(|detail| Error::new(Code::Conflict, detail).reason("not_stored"));
+            outcome.result =
+                answer.map_err(|detail| Error::new(Code::Conflict, detail).reason("not_stored"));
         }
     }
 }

@@ -9,8 +9,8 @@ use super::reader::damaged;
 /// The row of an origin, made when it is new. Epochs are stored as the signed twin of their bits.
 pub(super) fn origin_row(connection: &Connection, origin: &Origin) -> Result<i64, StoreError> {
     let key = params![origin.node.as_str(), origin.epoch.cast_signed()];
-    let mut select = connection
-        .prepare_cached("SELECT origin_id FROM origin WHERE node = ?1 AND epoch = ?2")?;
+    let mut select =
+        connection.prepare_cached("SELECT origin_id FROM origin WHERE node = ?1 AND epoch = ?2")?;
     if let Some(found) = select.query_row(key, |row| row.get(0)).optional()? {
         return Ok(found);
     }
@@ -45,11 +45,7 @@ pub(super) fn contains(
 }
 
 /// Adds a write, joining it to the intervals it touches.
-pub(super) fn insert(
-    connection: &Connection,
-    origin_id: i64,
-    oseq: u64,
-) -> Result<(), StoreError> {
+pub(super) fn insert(connection: &Connection, origin_id: i64, oseq: u64) -> Result<(), StoreError> {
     let below = connection
         .prepare_cached("SELECT lo FROM applied WHERE origin_id = ?1 AND hi = ?2")?
         .query_row(params![origin_id, oseq - 1], |row| row.get::<_, u64>(0))

@@ -147,7 +147,11 @@ impl Conditions {
     }
 
     /// Fills `known_count` where the counters that the triggers keep can tell.
-    fn count_cheaply(&mut self, connection: &Connection, filter: &Filter) -> Result<(), StoreError> {
+    fn count_cheaply(
+        &mut self,
+        connection: &Connection,
+        filter: &Filter,
+    ) -> Result<(), StoreError> {
         let plain = filter.created == Default::default() && filter.metadata.is_empty();
         if !plain {
             return Ok(());

@@ -86,8 +86,8 @@ impl Store {
         )?;
         let thread = |error: std::io::Error| StoreError::Damaged(error.to_string());
         let readers = ReaderPool::start(&options.path, options.reader_count)?;
-        let writer = WriterPool::start(connection, state, options.write_queue_count_max)
-            .map_err(thread)?;
+        let writer =
+            WriterPool::start(connection, state, options.write_queue_count_max).map_err(thread)?;
         Ok(Store { path: options.path.clone(), writer, readers })
     }
 

@@ -175,7 +175,8 @@ fn permission(path: &Path, error: &std::io::Error) -> StoreError {
 fn migrate(connection: &Connection) -> Result<(), StoreError> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     for (sql, to) in MIGRATIONS.iter().zip(1_i64..).skip_while(|(_, to)| *to <= version) {
-        connection.execute_batch(&format!("BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {to};"))?;
+        connection
+            .execute_batch(&format!("BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {to};"))?;
         connection.execute_batch("COMMIT")?;
     }
     Ok(())

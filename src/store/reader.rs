@@ -6,7 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::error::StoreError;
 use super::filter::{Conditions, tally};
 use super::open::meta;
-use crate::memory::{ContentHash, Filter, Memory, Namespace, NamespaceSet, Stats, TagCount, TypeCount};
+use crate::memory::{
+    ContentHash, Filter, Memory, Namespace, NamespaceSet, Stats, TagCount, TypeCount,
+};
 
 /// What `memory_of` reads, in its order.
 pub(super) const MEMORY_COLUMNS: &str = "m.row, m.content, m.content_hash, m.tags, m.memory_type, \
@@ -70,8 +72,7 @@ impl<'c> Reader<'c> {
 
     /// Live memories by row, in the order asked; rows that are gone are left out.
     pub fn by_rows(&self, rows: &[i64]) -> Result<Vec<Located>, StoreError> {
-        let sql =
-            format!("SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.row = ?1 AND m.live = 1");
+        let sql = format!("SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.row = ?1 AND m.live = 1");
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut found = Vec::with_capacity(rows.len());
         for wanted in rows {

@@ -39,9 +39,9 @@ impl Reader<'_> {
     /// Where a move stands, `None` when none was begun.
     pub fn reembed_progress(&self) -> Result<Option<ReembedProgress>, StoreError> {
         let Some(to) = meta(self.connection(), "reembed_model")? else { return Ok(None) };
-        let done = self
-            .connection()
-            .query_row("SELECT count(*) FROM reembed_vector", [], |row| row.get(0))?;
+        let done =
+            self.connection()
+                .query_row("SELECT count(*) FROM reembed_vector", [], |row| row.get(0))?;
         Ok(Some(ReembedProgress { from: self.model()?, to, done, total: self.live_count()? }))
     }
 
@@ -130,8 +130,7 @@ pub(super) fn recorded_model(
 ) -> Result<Option<(String, usize)>, StoreError> {
     let sql = "SELECT m.value, d.value FROM meta m, meta d \
                WHERE m.key = 'model' AND d.key = 'dimension'";
-    let found = connection
-        .query_row(sql, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
-        .optional()?;
+    let found =
+        connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).optional()?;
     Ok(found.map(|(model, dimension)| (model, usize::try_from(dimension).unwrap_or_default())))
 }

@@ -33,8 +33,7 @@ impl Reader<'_> {
         let id = RecordId::new(target.namespace.as_str(), target.content_hash.as_bytes());
         let sql = "SELECT snapshot FROM deleted JOIN memory USING (row) WHERE id = ?1";
         let mut statement = self.connection().prepare_cached(sql)?;
-        let found: Option<String> =
-            statement.query_row([id.0], |row| row.get(0)).optional()?;
+        let found: Option<String> = statement.query_row([id.0], |row| row.get(0)).optional()?;
         found.map(|snapshot| serde_json::from_str(&snapshot).map_err(damaged)).transpose()
     }
 }

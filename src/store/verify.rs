@@ -29,7 +29,11 @@ impl Reader<'_> {
 fn integrity(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
     let lines = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
-    Ok(lines.into_iter().filter(|line| line != "ok").map(|line| format!("SQLite: {line}")).collect())
+    Ok(lines
+        .into_iter()
+        .filter(|line| line != "ok")
+        .map(|line| format!("SQLite: {line}"))
+        .collect())
 }
 
 /// Every live row must be in the word index. Its contents are compared by the writer's check of
@@ -100,8 +104,9 @@ fn records(connection: &Connection) -> Result<Vec<String>, StoreError> {
 }
 
 fn vectors(connection: &Connection) -> Result<Vec<String>, StoreError> {
-    let count: i64 = connection
-        .query_row("SELECT count(*) FROM memory_embeddings_rowids", [], |row| row.get(0))?;
+    let count: i64 =
+        connection
+            .query_row("SELECT count(*) FROM memory_embeddings_rowids", [], |row| row.get(0))?;
     let live: i64 =
         connection.query_row("SELECT count(*) FROM memory WHERE live = 1", [], |row| row.get(0))?;
     let mut problems = mismatch("vectors", count, live);

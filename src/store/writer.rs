@@ -3,13 +3,13 @@
 use std::ops::Deref;
 
 use memnode_cluster::{
-    CreateValues, Clock, ClusterId, Dot, Embedding, LocalClock, NodeName, Observed, Op, OpKind, Origin,
-    Parts, Record, RecordId, UnknownFields, UpdateValues, Vector, Version,
+    Clock, ClusterId, CreateValues, Dot, Embedding, LocalClock, NodeName, Observed, Op, OpKind,
+    Origin, Parts, Record, RecordId, UnknownFields, UpdateValues, Vector, Version,
 };
 use rusqlite::Connection;
 
-use super::apply;
 use super::applied;
+use super::apply;
 use super::error::StoreError;
 use super::open::{meta, set_meta};
 use super::reader::{Located, Reader};

@@ -38,6 +38,7 @@ impl Place {
     }
 
     /// The binary with this place's settings and nothing of the caller's own.
+    #[allow(clippy::disallowed_methods, reason = "a test may look at where it runs")]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_memnode"));
         for (name, _) in std::env::vars_os() {
@@ -198,9 +199,7 @@ impl Server {
     /// Waits until the model is loaded too.
     pub fn ready(self) -> Self {
         let client = self.client();
-        eventually("the server is ready", || {
-            (client.get("/readyz").status == 200).then_some(())
-        });
+        eventually("the server is ready", || (client.get("/readyz").status == 200).then_some(()));
         self
     }
 
