@@ -45,7 +45,7 @@ bench: model ## Measure speed and print tables
 	cargo bench --locked $(ARGS)
 
 .PHONY: model
-model: build ## Fetch the embedding model once (23 MB) into ~/.cache/memnode
+model: build ## Fetch the embedding model once (downloads 104 MB, keeps 23 MB)
 	$(release) model fetch
 
 .PHONY: build

@@ -2,4 +2,6 @@
 
 mod common;
 mod mcp_protocol;
+mod rest_history;
+mod rest_memories;
 mod smoke;

@@ -120,10 +120,10 @@ pub(super) struct TimeArgs {
     /// Made within, such as "last week" or "2026-03"
     #[arg(long, value_name = "PHRASE")]
     pub(super) time: Option<String>,
-    /// Made after, such as 2026-03-01 or "2 weeks ago"
+    /// Made since, such as 2026-03-01 or "2 weeks ago"
     #[arg(long, value_name = "TIME")]
     pub(super) after: Option<String>,
-    /// Made before
+    /// Made before; a date leaves its own day out
     #[arg(long, value_name = "TIME")]
     pub(super) before: Option<String>,
 }

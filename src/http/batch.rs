@@ -94,6 +94,7 @@ pub async fn store_batch(
     sender: Sender,
     batch: Batch,
 ) -> Result<Response, Problem> {
+    namespace.one()?;
     let (mut items, mut results) = (Vec::new(), Vec::new());
     for (position, item) in batch.items {
         match item.and_then(|item| item.into_memory(&namespace, &sender)) {

@@ -11,6 +11,7 @@ use tracing::error;
 use utoipa::IntoParams;
 
 use super::AppState;
+use super::extract::schemas::NamespaceList;
 use super::extract::{Asked, Query, set};
 use super::line::{NDJSON, write_line};
 use super::memories::TagMatchName;
@@ -34,12 +35,12 @@ pub struct ExportParameters {
     #[param(inline)]
     tag_match: Option<TagMatchName>,
     /// Exactly this type.
-    #[param(max_length = 100)]
     memory_type: Option<String>,
     /// A namespace, a comma list of them, or `*`: all that the caller may read.
-    #[param(default = "default", example = "*")]
+    #[param(value_type = Option<NamespaceList>, inline)]
     namespace: Option<String>,
     /// The older name of `namespace`; `all` means `*`.
+    #[param(value_type = Option<NamespaceList>, inline)]
     store: Option<String>,
 }
 

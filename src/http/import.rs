@@ -16,6 +16,7 @@ use tracing::error;
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
+use super::extract::schemas::NamespaceName;
 use super::extract::{Asked, NamespaceParameters, Query, Tags, media_type, one, parse_json};
 use super::line::{Line, LineCutter, LineResult, LineStatus, NDJSON, write_line};
 use super::problem::{Input, Problem};
@@ -86,10 +87,11 @@ pub struct ImportLine {
     /// The same in RFC 3339; counts only where the number is absent.
     #[schema(value_type = Option<String>, format = DateTime)]
     updated_at_iso: Option<jiff::Timestamp>,
-    /// Where it goes; that of the query when absent.
+    /// The namespace; `default` when it is named nowhere.
+    #[schema(value_type = Option<NamespaceName>)]
     namespace: Option<String>,
     /// The older name of `namespace`.
-    #[schema(deprecated)]
+    #[schema(value_type = Option<NamespaceName>)]
     store: Option<String>,
 }
 

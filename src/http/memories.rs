@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
+use super::extract::schemas::{NamespaceList, NamespaceName};
 use super::extract::{
     Asked, NamespaceParameters, Once, Query, Sender, Tags, WriteJson, etag, one, set, within,
 };
@@ -44,11 +45,11 @@ pub struct StoreRequest {
     client_hostname: Option<String>,
     /// The conversation it comes from: becomes `metadata.conversation_id`.
     conversation_id: Option<String>,
-    /// Where it goes; `default` when absent here and in the query.
-    #[schema(pattern = "^[a-z0-9-][a-z0-9_-]{0,63}(/[a-z0-9-][a-z0-9_-]{0,63})?$")]
+    /// The namespace; `default` when it is named nowhere.
+    #[schema(value_type = Option<NamespaceName>)]
     namespace: Option<String>,
     /// The older name of `namespace`.
-    #[schema(deprecated)]
+    #[schema(value_type = Option<NamespaceName>)]
     store: Option<String>,
     /// Store it even though the same text was deleted before.
     #[serde(default)]
@@ -178,12 +179,12 @@ pub struct ListParameters {
     #[param(inline)]
     tag_match: Option<TagMatchName>,
     /// Exactly this type.
-    #[param(max_length = 100)]
     memory_type: Option<String>,
     /// A namespace, a comma list of them, or `*`: all that the caller may read.
-    #[param(default = "default")]
+    #[param(value_type = Option<NamespaceList>, inline)]
     namespace: Option<String>,
     /// The older name of `namespace`; `all` means `*`.
+    #[param(value_type = Option<NamespaceList>, inline)]
     store: Option<String>,
 }
 

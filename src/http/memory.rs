@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::AppState;
+use super::extract::schemas::NamespaceName;
 use super::extract::{
     Asked, IfMatch, IfNoneMatch, MemoryPath, NamespaceParameters, Once, Query, Tags, WriteJson,
     etag, one,
@@ -37,10 +38,11 @@ pub struct UpdateRequest {
     /// Merged key by key; null removes a key.
     #[schema(value_type = Option<Object>, example = json!({"quality_score": 0.9, "draft": null}))]
     metadata: Option<Map<String, Value>>,
-    /// The namespace of the memory, when the query does not name it.
+    /// The namespace; `default` when it is named nowhere.
+    #[schema(value_type = Option<NamespaceName>)]
     namespace: Option<String>,
     /// The older name of `namespace`.
-    #[schema(deprecated)]
+    #[schema(value_type = Option<NamespaceName>)]
     store: Option<String>,
 }
 

@@ -7,6 +7,7 @@ mod cluster;
 mod document;
 mod export;
 mod extract;
+mod forget;
 mod health;
 mod import;
 mod labels;
@@ -16,6 +17,7 @@ mod maintenance;
 mod memories;
 mod memory;
 mod memory_body;
+mod phrases;
 mod problem;
 mod search;
 
@@ -107,6 +109,7 @@ fn quick() -> OpenApiRouter<AppState> {
         .routes(routes!(health::readyz))
         .routes(routes!(health::healthz))
         .routes(routes!(memories::store, memories::list))
+        .routes(routes!(forget::forget))
         .routes(routes!(memory::get, memory::put, memory::patch, memory::delete))
         .routes(routes!(memory::restore))
         .routes(routes!(memory::history))

@@ -234,6 +234,9 @@ fn fault_of(error: &Error) -> Fault {
         "invalid_metadata" => &["body", "metadata"],
         "invalid_tag" | "too_many_tags" => &["body", "tags"],
         "invalid_namespace" => &["body", "namespace"],
+        "empty_query" | "query_too_long" => &["body", "query"],
+        "bad_cursor" => &["body", "cursor"],
+        "unknown_time_zone" => &["body", "tz"],
         "idempotency_key_reused" => &["header", "idempotency-key"],
         _ => &["body"],
     };

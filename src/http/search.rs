@@ -8,15 +8,16 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
+use super::extract::schemas::NamespaceList;
 use super::extract::{
     Asked, Json, MemoryPath, NamespaceParameters, NamespacesParameters, Query, Tags, fraction,
     fraction_or_none, result_count, set, within,
 };
 use super::memories::TagMatchName;
 use super::memory_body::MemoryBody;
+use super::phrases::Phrases;
 use super::problem::{Input, Problem};
 use crate::auth::Principal;
-use crate::memory::time_phrase::{self, Bound, TimeRange};
 use crate::memory::{
     Filter, Hit, RESULT_COUNT_MAX, ScoreParts, SearchAnswer, SearchMode, SearchQuery, Tag, TagMatch,
 };
@@ -69,7 +70,6 @@ pub struct SearchRequest {
     /// Whether `any` of the tags is enough (the default) or `all` are needed.
     tag_match: Option<TagMatchName>,
     /// Only memories of exactly this type.
-    #[schema(max_length = 100)]
     memory_type: Option<String>,
     /// Only memories of this time.
     #[schema(max_length = 200, example = "last week")]
@@ -77,17 +77,18 @@ pub struct SearchRequest {
     /// Only memories from then on: a date, a time, or a phrase.
     #[schema(max_length = 200, example = "2026-01-01")]
     after: Option<String>,
-    /// Only memories up to then.
+    /// Only memories up to then: a date leaves its own day out.
     #[schema(max_length = 200, example = "yesterday")]
     before: Option<String>,
     /// The IANA time zone in which phrases are read; that of the node when absent.
     #[schema(max_length = 100, example = "Europe/Berlin")]
     tz: Option<String>,
-    /// A namespace, a comma list of them, or `*`: all that the caller may read.
-    #[schema(example = "default")]
+    /// A namespace, a comma list of them, or `*`: all that the caller may read; `default` when it
+    /// is named nowhere.
+    #[schema(value_type = Option<NamespaceList>)]
     namespace: Option<String>,
     /// The older name of `namespace`; `all` means `*`.
-    #[schema(deprecated)]
+    #[schema(value_type = Option<NamespaceList>)]
     store: Option<String>,
     /// Only memories whose metadata has exactly these values.
     #[schema(value_type = Option<Object>, example = json!({"source": "manual"}))]
@@ -141,42 +142,6 @@ impl SearchRequest {
             filter,
             quality_weight: self.quality_boost.then_some(self.quality_weight),
         })
-    }
-}
-
-/// The phrases of time in a request.
-#[derive(Default)]
-struct Phrases<'a> {
-    tz: Option<&'a str>,
-    during: Option<&'a str>,
-    after: Option<&'a str>,
-    before: Option<&'a str>,
-}
-
-impl Phrases<'_> {
-    /// The range that all of them together leave.
-    fn range(&self, service: &Service) -> Result<TimeRange, Problem> {
-        if self.during.or(self.after).or(self.before).is_none() {
-            return Ok(TimeRange::default());
-        }
-        self.range_at(&service.now(self.tz)?)
-    }
-
-    fn range_at(&self, now: &jiff::Zoned) -> Result<TimeRange, Problem> {
-        let during = self.during.map(|phrase| time_phrase::parse(phrase, now)).transpose();
-        let mut range = during.map_err(Problem::query)?.unwrap_or_default();
-        let edge = |text: Option<&str>, bound| {
-            text.map(|text| time_phrase::parse_bound(text, now, bound))
-                .transpose()
-                .map_err(Problem::query)
-        };
-        if let Some(after) = edge(self.after, Bound::After)? {
-            range.after = Some(range.after.map_or(after, |other| other.max(after)));
-        }
-        if let Some(before) = edge(self.before, Bound::Before)? {
-            range.before = Some(range.before.map_or(before, |other| other.min(before)));
-        }
-        Ok(range)
     }
 }
 
@@ -284,10 +249,12 @@ pub struct TagSearchRequest {
     n_results: usize,
     /// Where the page before ended (`next_cursor`).
     cursor: Option<String>,
-    /// A namespace, a comma list of them, or `*`: all that the caller may read.
+    /// A namespace, a comma list of them, or `*`: all that the caller may read; `default` when it
+    /// is named nowhere.
+    #[schema(value_type = Option<NamespaceList>)]
     namespace: Option<String>,
     /// The older name of `namespace`; `all` means `*`.
-    #[schema(deprecated)]
+    #[schema(value_type = Option<NamespaceList>)]
     store: Option<String>,
 }
 
@@ -334,8 +301,8 @@ pub async fn by_tag(
 ) -> Result<axum::Json<SearchResponse>, Problem> {
     let started = state.service.uptime();
     let (filter, text) = (body.filter(&state.service, &namespaces)?, body.text());
-    let answer =
-        state.service.search_newest(&who, filter, body.n_results, body.cursor, "tag").await?;
+    let cursor = body.cursor.filter(|cursor| !cursor.is_empty());
+    let answer = state.service.search_newest(&who, filter, body.n_results, cursor, "tag").await?;
     Ok(SearchResponse::new(answer, text, state.service.uptime().saturating_sub(started)))
 }
 
@@ -355,10 +322,12 @@ pub struct TimeSearchRequest {
     /// The IANA time zone in which phrases are read; that of the node when absent.
     #[schema(max_length = 100)]
     tz: Option<String>,
-    /// A namespace, a comma list of them, or `*`: all that the caller may read.
+    /// A namespace, a comma list of them, or `*`: all that the caller may read; `default` when it
+    /// is named nowhere.
+    #[schema(value_type = Option<NamespaceList>)]
     namespace: Option<String>,
     /// The older name of `namespace`; `all` means `*`.
-    #[schema(deprecated)]
+    #[schema(value_type = Option<NamespaceList>)]
     store: Option<String>,
 }
 
@@ -366,10 +335,11 @@ impl TimeSearchRequest {
     fn filter(&self, service: &Service, query: &NamespacesParameters) -> Result<Filter, Problem> {
         let asked = Asked::new(Input::Body, self.namespace.as_deref(), self.store.as_deref());
         let during = Some(self.query.as_str());
-        let phrases = Phrases { tz: self.tz.as_deref(), during, ..Phrases::default() };
+        let tz = self.tz.as_deref().filter(|tz| !tz.trim().is_empty());
         Ok(Filter {
             namespaces: set(&[query.asked(), asked])?,
-            created: phrases.range(service)?,
+            // An empty phrase is unreadable here, not absent.
+            created: Phrases { tz, during, ..Phrases::default() }.strict_range(service)?,
             ..Filter::default()
         })
     }
@@ -444,39 +414,6 @@ pub async fn similar(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn now() -> jiff::Zoned {
-        "2026-11-22T15:00:00+00:00[UTC]".parse().expect("a time")
-    }
-
-    #[test]
-    fn the_range_is_what_all_phrases_leave() {
-        let day = |text: &str| {
-            let date: jiff::civil::Date = text.parse().expect("a date");
-            let midnight = date.to_zoned(jiff::tz::TimeZone::UTC).expect("it has a midnight");
-            Some(midnight.timestamp().as_second() as f64)
-        };
-        let phrases = Phrases {
-            during: Some("between 2026-11-01 and 2026-11-10"),
-            after: Some("2026-11-05"),
-            before: Some("2026-12-01"),
-            tz: None,
-        };
-        let range = phrases.range_at(&now()).expect("readable");
-        assert_eq!((range.after, range.before), (day("2026-11-05"), day("2026-11-11")));
-    }
-
-    #[test]
-    fn an_unreadable_phrase_is_a_bad_query() {
-        let check = |phrases: Phrases<'_>| {
-            let problem = phrases.range_at(&now()).expect_err("unreadable");
-            assert_eq!(problem.status().as_u16(), 400);
-            assert_eq!(problem.text(), "Could not parse time query: 'maybe'");
-        };
-        check(Phrases { during: Some("maybe"), ..Phrases::default() });
-        check(Phrases { after: Some("maybe"), ..Phrases::default() });
-        check(Phrases { before: Some("maybe"), ..Phrases::default() });
-    }
 
     #[test]
     fn bodies_have_the_defaults_that_clients_rely_on() {

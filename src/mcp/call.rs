@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::IngestPaths;
 use super::arguments::{TagMode, Tags};
 use crate::auth::Principal;
-use crate::memory::time_phrase::{self, Bound, TimeRange};
+use crate::memory::time_phrase::{self, TimeRange};
 use crate::memory::{Filter, Idempotency, Namespace, NamespaceSet, TagCount, TagMatch};
 use crate::service::Service;
 use crate::{Error, Result};
@@ -84,8 +84,7 @@ impl Call<'_> {
             Some(phrase) => time_phrase::parse(phrase, &now)?,
             None => TimeRange::default(),
         };
-        // Both ends name an instant by its start: "before 2024-01-01" leaves that day out.
-        let instant = |text| time_phrase::parse_bound(text, &now, Bound::After);
+        let instant = |text| time_phrase::parse_instant(text, &now);
         if let Some(text) = conditions.after {
             range = within(range, TimeRange { after: Some(instant(text)?), before: None });
         }

@@ -8,7 +8,7 @@ use super::resources::newest;
 use super::text;
 use super::view::MemoryView;
 use crate::mcp::arguments::Tags;
-use crate::memory::time_phrase::{self, Bound, TimeRange};
+use crate::memory::time_phrase::{self, TimeRange};
 use crate::memory::{Filter, Memory, RESULT_COUNT_MAX, SearchMode, SearchQuery, normalise_tags};
 use crate::{Error, Result};
 
@@ -250,7 +250,7 @@ fn brief(memory: &Memory) -> String {
 
 fn older_than(call: &Call<'_>, age: &str) -> Result<TimeRange> {
     let now = call.service.now(None)?;
-    let bound = |text: &str| time_phrase::parse_bound(text, &now, Bound::After);
+    let bound = |text: &str| time_phrase::parse_instant(text, &now);
     let before = bound(&format!("{age} ago")).or_else(|_| bound(age))?;
     Ok(TimeRange { after: None, before: Some(before) })
 }

@@ -243,8 +243,13 @@ fn replace(
     let created = writer.create(&target.namespace, &values, OpKind::Create, embedding)?;
     if hash != target.content_hash {
         writer.delete(target)?;
+        return Ok(created.memory);
     }
-    Ok(created.memory)
+    // A creation over a live memory only adds: what the patch takes away goes with an update.
+    if patch.tags.is_none() && patch.metadata.is_none() {
+        return Ok(created.memory);
+    }
+    Ok(writer.update(target, &update_values(present, patch, writer.now())?)?.memory)
 }
 
 /// The memory with the patch laid over it, its text aside.

@@ -1,6 +1,7 @@
 //! Storing: one memory or many, each at most once.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use memnode_cluster::{CreateValues, Embedding, OpKind};
 
@@ -45,7 +46,8 @@ impl Service {
             return Ok(answer);
         }
         if let Some(known) = self.known(&[&new]).await?.pop().flatten() {
-            return known;
+            // The same request may have stored it between the two looks.
+            return self.answered(&once).await?.map_or(known, Ok);
         }
         for _ in 0..MODEL_CHANGE_TRY_COUNT {
             let embedding = self.embed_one(&new.content).await?;
@@ -119,14 +121,19 @@ impl Service {
             settle(&mut outcomes, answers);
             return Ok(outcomes);
         }
-        let pending = std::sync::Arc::new(self.settle_known(&mut outcomes, pending).await?);
+        let pending = Arc::new(self.settle_known(&mut outcomes, pending).await?);
+        // The same request may have stored them between the two looks.
+        if let Some(answers) = self.answered::<Vec<(usize, Answer)>>(&once).await? {
+            settle(&mut outcomes, answers);
+            return Ok(outcomes);
+        }
         if pending.is_empty() {
             return Ok(outcomes);
         }
         for _ in 0..MODEL_CHANGE_TRY_COUNT {
             let texts = pending.iter().map(|item| item.memory.content.clone()).collect();
             let embedded = self.embed(texts).await?;
-            let (work, once) = (std::sync::Arc::clone(&pending), once.clone());
+            let (work, once) = (Arc::clone(&pending), once.clone());
             let written = self
                 .parts
                 .store

@@ -153,7 +153,8 @@ impl Conditions {
         filter: &Filter,
     ) -> Result<(), StoreError> {
         let plain = filter.created == Default::default() && filter.metadata.is_empty();
-        if !plain {
+        // The tally keeps memories without a type under the empty one.
+        if !plain || filter.memory_type.as_deref() == Some("") {
             return Ok(());
         }
         self.known_count = match (filter.tags.as_slice(), &filter.memory_type) {
@@ -181,7 +182,8 @@ fn tag_ids(
 ) -> Result<Vec<(i64, u64)>, StoreError> {
     match namespaces {
         NamespaceSet::All => {
-            let sql = "SELECT tag_id, count FROM tag WHERE name = ?1 AND count > 0";
+            let sql = "SELECT tag_id, count FROM tag \
+                       WHERE name = ?1 AND count > 0 AND namespace NOT GLOB '[_]*'";
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map([tag.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)

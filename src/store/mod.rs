@@ -11,6 +11,7 @@ mod error;
 mod filter;
 mod history;
 mod open;
+mod peer;
 mod pool;
 mod reader;
 mod record;
@@ -33,6 +34,7 @@ use rusqlite::Connection;
 pub use digest::Digest;
 pub use error::StoreError;
 pub use open::{FileKind, identify};
+pub use peer::{PeerCounts, PeerFile, PeerMemory};
 pub use pool::StoreState;
 pub use reader::{Known, Located, NEIGHBOUR_COUNT_MAX, PageEnd, Reader};
 pub use reembed::{ReembedProgress, Unembedded};
@@ -122,9 +124,7 @@ impl Store {
     /// Bytes of the file and its write-ahead log.
     pub fn size_bytes(&self) -> u64 {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
-        size(&self.path) + size(Path::new(&log))
+        size(&self.path) + size(&write_ahead_log(&self.path))
     }
 
     /// The file.
@@ -139,18 +139,26 @@ impl Store {
     }
 }
 
+/// Where SQLite keeps what is not yet folded into a file.
+fn write_ahead_log(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    PathBuf::from(log)
+}
+
 /// The model that a file's vectors are of, without opening it for writing; `None` when the file
 /// is not there or records none.
 ///
 /// # Errors
 /// As SQLite says.
 pub fn recorded_model(path: &Path) -> Result<Option<(String, usize)>, StoreError> {
-    match identify(path)? {
-        FileKind::Ours(version) if version > 0 => {
-            reembed::recorded_model(&open::open_reader(path)?)
-        }
-        _ => Ok(None),
+    let FileKind::Ours(_) = identify(path)? else { return Ok(None) };
+    let connection = open::open_reader(path)?;
+    // Not what `identify` says: after a crash the schema may lie in the write-ahead log alone.
+    if open::version(&connection)? == 0 {
+        return Ok(None);
     }
+    reembed::recorded_model(&connection)
 }
 
 /// Fills a new file's settings, or checks an old one's against ours.

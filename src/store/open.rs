@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::error::StoreError;
+use super::peer;
 use super::register::register_sqlite_vec;
 
 /// `memn`: marks a file as ours (SQLite file format, offset 68).
@@ -67,10 +68,15 @@ fn read_header(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(header)
 }
 
-/// Whether the file has the table that mcp-memory-service keeps. `immutable` leaves no side files.
-fn has_peer_tables(path: &Path) -> Result<bool, rusqlite::Error> {
+/// Whether the file has the table that mcp-memory-service keeps. `immutable` leaves no side files;
+/// the log is looked at only where the file itself does not tell.
+fn has_peer_tables(path: &Path) -> Result<bool, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(immutable_uri(path), flags)?;
+    let at_rest = Connection::open_with_flags(immutable_uri(path), flags)?;
+    Ok(has_peer_columns(&at_rest)? || has_peer_columns(&peer::open(path)?)?)
+}
+
+fn has_peer_columns(connection: &Connection) -> Result<bool, StoreError> {
     let columns: i64 = connection.query_row(
         "SELECT count(*) FROM pragma_table_info('memories') \
          WHERE name IN ('content_hash', 'content', 'tags', 'memory_type', 'metadata')",
@@ -111,6 +117,13 @@ pub fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         FileKind::Ours(_) | FileKind::Absent => {}
     }
     check_writable(path, kind == FileKind::Absent)?;
+    if kind != FileKind::Absent {
+        // A newer binary that was killed may have left its version in the write-ahead log alone.
+        let found = version(&open_reader(path)?)?;
+        if found > known {
+            return Err(StoreError::Newer { path: path.to_owned(), found, known });
+        }
+    }
     let connection = Connection::open(path)?;
     configure(&connection)?;
     if kind == FileKind::Absent {
@@ -172,8 +185,13 @@ fn permission(path: &Path, error: &std::io::Error) -> StoreError {
     StoreError::Permission { path: path.to_owned(), reason: error.to_string() }
 }
 
+/// The version of the schema, the write-ahead log included.
+pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
 fn migrate(connection: &Connection) -> Result<(), StoreError> {
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let version = version(connection)?;
     for (sql, to) in MIGRATIONS.iter().zip(1_i64..).skip_while(|(_, to)| *to <= version) {
         connection
             .execute_batch(&format!("BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {to};"))?;

@@ -222,7 +222,9 @@ impl Loop {
             Ok(Err(error)) => error,
             Err(_) => StoreError::Closed,
         };
-        if matches!(failed, StoreError::Full | StoreError::ReadOnly(_)) {
+        // On a full disk and the like SQLite may have rolled back everything by itself.
+        let is_over = self.connection.is_autocommit();
+        if is_over || matches!(failed, StoreError::Full | StoreError::ReadOnly(_)) {
             return Err(failed);
         }
         self.writer.forget_origin_row();

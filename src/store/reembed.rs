@@ -64,7 +64,8 @@ impl Writer<'_> {
     pub fn reembed_begin(&mut self, model: &str, dimension: usize) -> Result<(), StoreError> {
         let connection = self.connection();
         let begun: Option<String> = meta(connection, "reembed_model")?;
-        if begun.as_deref() != Some(model) {
+        let begun_dimension: Option<i64> = meta(connection, "reembed_dimension")?;
+        if begun.as_deref() != Some(model) || begun_dimension != Some(dimension as i64) {
             connection.execute("DELETE FROM reembed_vector", [])?;
             set_meta(connection, "reembed_model", model)?;
             set_meta(connection, "reembed_dimension", dimension as i64)?;
@@ -83,15 +84,16 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Puts the new vectors in place of the old ones, unless some are missing.
+    /// Puts the new vectors in place of the old ones, unless some are missing. Does nothing when
+    /// no move was begun.
     pub fn reembed_finish(&mut self) -> Result<bool, StoreError> {
-        if !self.unembedded(0, 1)?.is_empty() {
-            return Ok(false);
-        }
         let connection = self.connection();
         let model: Option<String> = meta(connection, "reembed_model")?;
         let dimension: Option<i64> = meta(connection, "reembed_dimension")?;
         let (Some(model), Some(dimension)) = (model, dimension) else { return Ok(true) };
+        if !self.unembedded(0, 1)?.is_empty() {
+            return Ok(false);
+        }
         connection.execute_batch("DROP TABLE memory_embeddings")?;
         create_embeddings(connection, usize::try_from(dimension).unwrap_or_default())?;
         connection.execute(
@@ -106,7 +108,6 @@ impl Writer<'_> {
             "DELETE FROM reembed_vector;
              DELETE FROM meta WHERE key IN ('reembed_model', 'reembed_dimension')",
         )?;
-        self.set_model(&model);
         Ok(true)
     }
 }

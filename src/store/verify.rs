@@ -1,7 +1,7 @@
 //! Recounts everything that is kept in step by hand, and runs SQLite's own checks.
 
-use memnode_cluster::{BUCKET_COUNT, Bucket, RecordId, bucket_of};
-use rusqlite::Connection;
+use memnode_cluster::{BUCKET_COUNT, Bucket, Record, RecordId, bucket_of};
+use rusqlite::{Connection, Row};
 
 use super::digest;
 use super::error::StoreError;
@@ -17,10 +17,8 @@ impl Reader<'_> {
     pub fn verify(&self) -> Result<Vec<String>, StoreError> {
         let connection = self.connection();
         let mut problems = integrity(connection)?;
-        problems.extend(words(connection)?);
-        problems.extend(counters(connection)?);
+        problems.extend(derived(connection)?);
         problems.extend(records(connection)?);
-        problems.extend(vectors(connection)?);
         problems.truncate(PROBLEM_COUNT_MAX);
         Ok(problems)
     }
@@ -36,45 +34,74 @@ fn integrity(connection: &Connection) -> Result<Vec<String>, StoreError> {
         .collect())
 }
 
-/// Every live row must be in the word index. Its contents are compared by the writer's check of
-/// FTS5 itself, which needs a writing connection; a count finds missing and left-over rows.
-fn words(connection: &Connection) -> Result<Vec<String>, StoreError> {
-    let indexed: i64 =
-        connection.query_row("SELECT count(*) FROM memory_fts_docsize", [], |row| row.get(0))?;
-    let live: i64 =
-        connection.query_row("SELECT count(*) FROM memory WHERE live = 1", [], |row| row.get(0))?;
-    Ok(mismatch("texts in the word index", indexed, live))
+/// Rows that one query gives and the other does not, either way round.
+fn difference(connection: &Connection, one: &str, other: &str) -> Result<i64, StoreError> {
+    let sql = format!(
+        "WITH one AS ({one}), other AS ({other}) \
+         SELECT (SELECT count(*) FROM (SELECT * FROM one EXCEPT SELECT * FROM other)) \
+              + (SELECT count(*) FROM (SELECT * FROM other EXCEPT SELECT * FROM one))"
+    );
+    Ok(connection.query_row(&sql, [], |row| row.get(0))?)
 }
 
-fn counters(connection: &Connection) -> Result<Vec<String>, StoreError> {
-    let tally = "SELECT count(*) FROM (
-        SELECT namespace, memory_type, count FROM tally
-        EXCEPT
-        SELECT namespace, ifnull(memory_type, ''), count(*) FROM memory WHERE live = 1
-        GROUP BY 1, 2)";
-    let tags = "SELECT count(*) FROM (
-        SELECT namespace, name, count FROM tag
-        EXCEPT
-        SELECT m.namespace, j.value, count(*) FROM memory m, json_each(m.tags) j
-        WHERE m.live = 1 GROUP BY 1, 2)";
-    let links = "SELECT count(*) FROM (
-        SELECT t.namespace, t.name, l.created_at, l.row FROM memory_tag l JOIN tag t USING (tag_id)
-        EXCEPT
-        SELECT m.namespace, j.value, m.created_at, m.row FROM memory m, json_each(m.tags) j
-        WHERE m.live = 1)";
+/// Everything that the triggers and the writer keep beside the memories, recounted.
+///
+/// Every live row must be in the word index. Its contents are compared by the writer's check of
+/// FTS5 itself, which needs a writing connection; the rows tell what is missing or left over.
+fn derived(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let checks = [
+        (
+            "wrong totals",
+            "SELECT namespace, memory_type, count FROM tally",
+            "SELECT namespace, ifnull(memory_type, ''), count(*) FROM memory WHERE live = 1
+             GROUP BY 1, 2",
+        ),
+        (
+            "wrong tag counts",
+            "SELECT namespace, name, count FROM tag",
+            "SELECT m.namespace, j.value, count(*) FROM memory m, json_each(m.tags) j
+             WHERE m.live = 1 GROUP BY 1, 2",
+        ),
+        (
+            "wrong tag entries",
+            "SELECT t.namespace, t.name, l.created_at, l.row
+             FROM memory_tag l LEFT JOIN tag t USING (tag_id)",
+            "SELECT m.namespace, j.value, m.created_at, m.row FROM memory m, json_each(m.tags) j
+             WHERE m.live = 1",
+        ),
+        (
+            "wrong rows in the word index",
+            "SELECT id FROM memory_fts_docsize",
+            "SELECT row FROM memory WHERE live = 1",
+        ),
+        (
+            "wrong rows of vectors",
+            "SELECT rowid FROM memory_embeddings_rowids",
+            "SELECT row FROM memory WHERE live = 1",
+        ),
+        (
+            "numbers of own writes that are drawn and not applied",
+            "SELECT origin_id, 1, head FROM origin WHERE head > 0",
+            "SELECT origin_id, lo, hi FROM applied JOIN origin USING (origin_id) WHERE head > 0",
+        ),
+    ];
     let mut problems = Vec::new();
-    for (what, sql) in [("totals", tally), ("tag counts", tags), ("tag entries", links)] {
-        let wrong: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-        problems.extend(mismatch(&format!("wrong {what}"), wrong, 0));
+    for (what, found, expected) in checks {
+        let wrong = difference(connection, found, expected)?;
+        problems.extend((wrong > 0).then(|| format!("{wrong} {what}")));
+    }
+    if meta::<i64>(connection, "dimension")?.is_none() {
+        problems.push("the file does not say which vectors it holds".to_owned());
     }
     Ok(problems)
 }
 
-/// Recounts the digest from the records themselves.
+/// Recounts the digest from the records themselves, and holds the columns against them.
 fn records(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut problems = Vec::new();
     let mut buckets = vec![Bucket::default(); BUCKET_COUNT];
-    let sql = "SELECT row, id, record, content, version, live FROM memory";
+    let sql = "SELECT row, id, record, content, version, live, created_at, updated_at, \
+               memory_type, tags, metadata, origin, namespace, content_hash FROM memory";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(line) = rows.next()? {
@@ -82,12 +109,10 @@ fn records(connection: &Connection) -> Result<Vec<String>, StoreError> {
         let id = RecordId(line.get(1)?);
         let blob: Vec<u8> = line.get(2)?;
         let content: Option<String> = line.get(3)?;
-        let version: [u8; 16] = line.get(4)?;
-        let live: bool = line.get(5)?;
         match record::decode(&blob, content.as_deref()) {
             Ok(record) => {
                 let found = record.state_hash(&id);
-                if found != version || record.is_live() != live {
+                if line.get::<_, [u8; 16]>(4)? != found || !shows(line, &id, &record)? {
                     problems.push(format!("row {row}: its columns contradict its record"));
                 }
                 if let Some(bucket) = buckets.get_mut(usize::from(bucket_of(&id))) {
@@ -103,23 +128,20 @@ fn records(connection: &Connection) -> Result<Vec<String>, StoreError> {
     Ok(problems)
 }
 
-fn vectors(connection: &Connection) -> Result<Vec<String>, StoreError> {
-    let count: i64 =
-        connection
-            .query_row("SELECT count(*) FROM memory_embeddings_rowids", [], |row| row.get(0))?;
-    let live: i64 =
-        connection.query_row("SELECT count(*) FROM memory WHERE live = 1", [], |row| row.get(0))?;
-    let mut problems = mismatch("vectors", count, live);
-    let dimension: Option<i64> = meta(connection, "dimension")?;
-    if dimension.is_none() {
-        problems.push("the file does not say which vectors it holds".to_owned());
-    }
-    Ok(problems)
-}
-
-fn mismatch(what: &str, found: i64, expected: i64) -> Vec<String> {
-    if found == expected {
-        return Vec::new();
-    }
-    vec![format!("{found} {what}, expected {expected}")]
+/// Whether the columns that `records` selects are those that follow from the record.
+fn shows(line: &Row<'_>, id: &RecordId, record: &Record) -> Result<bool, StoreError> {
+    let shown = record::project(record)?;
+    let text = |column: usize| -> Result<Option<&str>, StoreError> {
+        Ok(line.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?)
+    };
+    let namespace: String = line.get(12)?;
+    Ok(line.get::<_, bool>(5)? == shown.live
+        && text(3)? == shown.content
+        && line.get::<_, Option<f64>>(6)? == shown.created_at
+        && line.get::<_, Option<f64>>(7)? == shown.updated_at
+        && text(8)? == shown.memory_type
+        && text(9)? == Some(shown.tags.as_str())
+        && text(10)? == Some(shown.metadata.as_str())
+        && text(11)? == shown.origin
+        && RecordId::new(&namespace, &line.get(13)?) == *id)
 }

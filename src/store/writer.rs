@@ -28,7 +28,6 @@ pub struct WriterState {
     epoch: u64,
     origin_row: Option<i64>,
     clock: LocalClock,
-    model: String,
     keeps_ops: bool,
 }
 
@@ -45,14 +44,12 @@ impl WriterState {
             .ok_or_else(|| StoreError::Damaged("the file has no cluster id".to_owned()))?;
         let clock: i64 = meta(connection, "clock")?.unwrap_or_default();
         let clock = LocalClock::resume(Clock::from_u64(clock.cast_unsigned()), now_ms);
-        let model = meta(connection, "model")?.unwrap_or_default();
         Ok(WriterState {
             node,
             cluster: ClusterId(cluster),
             epoch,
             origin_row: None,
             clock,
-            model,
             keeps_ops,
         })
     }
@@ -110,7 +107,7 @@ impl<'c> Writer<'c> {
         kind: OpKind,
         meaning: Embedding,
     ) -> Result<Located, StoreError> {
-        if meaning.model != self.state.model {
+        if meaning.model != self.model()? {
             return Err(StoreError::ModelChanged);
         }
         let content_hash = ContentHash::of(&values.content);
@@ -148,6 +145,10 @@ impl<'c> Writer<'c> {
         let result = work(self);
         if result.is_err() {
             self.state.forget_origin_row();
+            // On a full disk and the like SQLite may have rolled back everything by itself.
+            if connection.is_autocommit() {
+                return result;
+            }
             connection.execute_batch("ROLLBACK TO part")?;
         }
         connection.execute_batch("RELEASE part")?;
@@ -207,7 +208,7 @@ impl<'c> Writer<'c> {
         if self.state.keeps_ops {
             apply::keep(connection, origin_id, &op, &payload)?;
         }
-        apply::apply(connection, &op, origin_id, stored, &self.state.model, self.now())?;
+        apply::apply(connection, &op, origin_id, stored, &self.model()?, self.now())?;
         Ok(())
     }
 
@@ -238,16 +239,11 @@ impl<'c> Writer<'c> {
         }
         let stored = record::load(connection, &op.id())?;
         let now = self.now();
-        let applied = apply::apply(connection, op, origin_id, stored, &self.state.model, now)?;
+        let applied = apply::apply(connection, op, origin_id, stored, &self.model()?, now)?;
         if let Some((row, outcome)) = applied {
             apply::keep_conflicts(connection, row, op, &outcome, now)?;
         }
         Ok(true)
-    }
-
-    /// The model that new vectors must be of.
-    pub fn set_model(&mut self, model: &str) {
-        self.state.model = model.to_owned();
     }
 }
 

@@ -3,6 +3,8 @@
 
 pub mod client;
 pub mod node;
+pub mod raw;
+pub mod rest;
 
 use std::time::{Duration, Instant};
 

@@ -16,8 +16,9 @@ use super::progress::{Progress, count_and_rate, duration};
 use super::wire::ImportStatus;
 use crate::ingest::{self, IngestOptions, Skipped};
 use crate::memory::{Namespace, normalise_tags};
+use crate::store::{self, FileKind, PeerFile};
 use batch::{Answer, Batch, Sender};
-use source::Read;
+use source::{Input, Read};
 
 /// Most problems that are printed; the count goes on.
 const SHOWN_COUNT_MAX: u64 = 100;
@@ -28,11 +29,11 @@ pub(super) async fn run(
     namespace_is_asked: bool,
 ) -> Result<(), Failure> {
     let options = options(&args, &call.config.node.namespace, namespace_is_asked)?;
-    args.paths.iter().try_for_each(|path| check_source(path))?;
-    let total = source::total_bytes(&args.paths, &options);
+    let inputs = args.paths.iter().map(|path| check_source(path)).collect::<Result<Vec<_>, _>>()?;
+    let total = source::total_bytes(&inputs, &options);
     let mut sender = Sender::attach(call, &args).await?;
     let mut import = Import { tally: Tally::default(), progress: Progress::start(total) };
-    let reads = source::start(args.paths, options)?;
+    let reads = source::start(inputs, options)?;
     let result = import.run(call, &mut sender, reads).await;
     import.progress.finish();
     sender.close().await;
@@ -75,20 +76,32 @@ fn extension(name: &str) -> String {
     name.trim().trim_start_matches('.').to_lowercase()
 }
 
-/// What can be seen to be wrong before anything is stored.
-fn check_source(path: &Path) -> Result<(), Failure> {
+/// What a path is, and what can be seen to be wrong with it before anything is stored.
+fn check_source(path: &Path) -> Result<Input, Failure> {
     if path.as_os_str() == "-" {
-        return Ok(());
+        return Ok(Input::Path(path.to_owned()));
     }
     let failed = |error| Failure::io(format!("cannot read {}", path.display()), error);
     std::fs::metadata(path).map_err(failed)?;
-    if ingest::is_sqlite(path).map_err(failed)? {
-        return Err(Failure::BadInput(format!(
-            "{} is a SQLite file; text, Markdown, JSON and JSONL can be imported",
-            path.display()
-        )));
+    if !ingest::is_sqlite(path).map_err(failed)? {
+        return Ok(Input::Path(path.to_owned()));
     }
-    Ok(())
+    let shown = path.display();
+    let unreadable = |error| Failure::BadInput(format!("{shown}: {error}"));
+    match store::identify(path).map_err(unreadable)? {
+        FileKind::Peer => {
+            PeerFile::open(path).and_then(|file| file.counts()).map_err(unreadable)?;
+            Ok(Input::Peer(path.to_owned()))
+        }
+        FileKind::Ours(_) => Err(Failure::BadInput(format!(
+            "{shown} is a database of memnode: import what `memnode --store-path {shown} export -A` \
+             writes"
+        ))),
+        FileKind::Absent | FileKind::Foreign => Err(Failure::BadInput(format!(
+            "{shown} is a SQLite file, but not one of mcp-memory-service; text, Markdown, JSON \
+             and JSONL can be imported too"
+        ))),
+    }
 }
 
 /// What came of the lines and parts so far.
@@ -98,6 +111,7 @@ struct Tally {
     there_already: u64,
     failed: u64,
     skipped: Skipped,
+    deleted: u64,
 }
 
 impl Tally {
@@ -137,6 +151,7 @@ impl Import {
                 }
                 Some(Read::Problem(problem)) => self.fail(&problem),
                 Some(Read::Skipped(skipped)) => self.tally.skipped = skipped,
+                Some(Read::Deleted(count)) => self.tally.deleted = count,
             }
         }
     }
@@ -176,13 +191,14 @@ impl Import {
     }
 
     fn summarise(&self, output: &Output, dry_run: bool, interrupted: bool) -> Result<(), Failure> {
-        let Tally { stored, there_already, failed, skipped } = self.tally;
+        let Tally { stored, there_already, failed, skipped, deleted } = self.tally;
         if output.json {
             return output.document(&json!({
                 "stored": if dry_run { 0 } else { stored },
                 "would_store": if dry_run { stored } else { 0 },
                 "already_there": there_already,
                 "failed": failed,
+                "skipped_deleted": deleted,
                 "skipped_files": {"hidden": skipped.hidden, "other": skipped.other,
                     "binary": skipped.binary, "special": skipped.special},
                 "dry_run": dry_run,
@@ -222,6 +238,9 @@ fn summary(tally: &Tally, dry_run: bool, seconds: u64) -> String {
         .collect();
     if !left_out.is_empty() {
         text.push_str(&format!("files left out: {}\n", left_out.join(", ")));
+    }
+    if tally.deleted > 0 {
+        text.push_str(&format!("deleted memories left out: {}\n", grouped(tally.deleted)));
     }
     text
 }

@@ -20,7 +20,8 @@ fn args(line: &str) -> ImportArgs {
 
 async fn read_all(paths: Vec<std::path::PathBuf>) -> Vec<Read> {
     let options = options(&args("x"), "work", false).expect("valid");
-    let mut reads = source::start(paths, options).expect("started");
+    let inputs = paths.into_iter().map(Input::Path).collect();
+    let mut reads = source::start(inputs, options).expect("started");
     let mut all = Vec::new();
     while let Some(read) = reads.recv().await {
         all.push(read);
@@ -134,7 +135,9 @@ fn the_summary_counts_what_happened() {
     let mut tally = Tally { stored: 1200, there_already: 3, ..Tally::default() };
     assert_eq!(summary(&tally, false, 61), "stored 1,200, already there 3, failed 0, in 1m01s\n");
     tally.skipped = Skipped { hidden: 2, other: 0, binary: 1, special: 0 };
+    tally.deleted = 4;
     let expected = "would store 1,200, already there 3, failed 0, in 0s\n\
-                    files left out: 2 hidden, 1 binary\n";
+                    files left out: 2 hidden, 1 binary\n\
+                    deleted memories left out: 4\n";
     assert_eq!(summary(&tally, true, 0), expected);
 }

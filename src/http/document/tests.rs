@@ -26,6 +26,7 @@ const OPERATIONS: &[&str] = &[
     "post /api/import",
     "post /api/memories",
     "post /api/memories/batch",
+    "post /api/memories/delete",
     "post /api/memories/{hash}/restore",
     "post /api/reembed",
     "post /api/search",

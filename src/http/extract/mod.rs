@@ -6,6 +6,7 @@ mod json;
 mod namespace;
 mod parameters;
 mod principal;
+pub mod schemas;
 mod write;
 
 pub use conditional::{IfMatch, IfNoneMatch, etag};

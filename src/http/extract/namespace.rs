@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
 
+use super::schemas::{NamespaceList, NamespaceName};
 use crate::http::problem::{Fault, Input, Problem};
 use crate::memory::{Namespace, NamespaceSet};
 
@@ -12,9 +13,10 @@ use crate::memory::{Namespace, NamespaceSet};
 #[into_params(parameter_in = Query)]
 pub struct NamespaceParameters {
     /// The namespace; `default` when absent.
-    #[param(pattern = "^[a-z0-9-][a-z0-9_-]{0,63}(/[a-z0-9-][a-z0-9_-]{0,63})?$")]
+    #[param(value_type = Option<NamespaceName>, inline)]
     pub namespace: Option<String>,
     /// The older name of `namespace`.
+    #[param(value_type = Option<NamespaceName>, inline)]
     pub store: Option<String>,
 }
 
@@ -39,9 +41,10 @@ impl NamespaceParameters {
 pub struct NamespacesParameters {
     /// A namespace, a comma list of them, or `*`: all that the caller may read. `default` when
     /// absent.
-    #[param(example = "default")]
+    #[param(value_type = Option<NamespaceList>, inline)]
     pub namespace: Option<String>,
     /// The older name of `namespace`; `all` means `*`.
+    #[param(value_type = Option<NamespaceList>, inline)]
     pub store: Option<String>,
 }
 

@@ -46,15 +46,6 @@ pub struct TimeRange {
     pub before: Option<f64>,
 }
 
-/// Which end of a range a single date or time stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// The start of the range: a day counts from its first instant.
-    After,
-    /// The end of the range: a day counts to its last instant.
-    Before,
-}
-
 /// A phrase that does not speak of a time, or not in words that are known here.
 // The text is what clients of mcp-memory-service already match on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,15 +89,16 @@ pub fn extract(query: &str, now: &Zoned) -> Option<(TimeRange, String)> {
     extract::extract(query, now)
 }
 
-/// A single end of a range, in Unix seconds: an ISO date or date-time, Unix seconds as a number
-/// (so "2024" is not a year here), or a phrase, of which `bound` takes the start or the end.
+/// An end of a range, in Unix seconds: an ISO date or date-time, Unix seconds as a number (so
+/// "2024" is not a year here), or a phrase. All of them name the instant at which they start,
+/// whichever end they are for: what is before 2024-01-01 was made in 2023.
 ///
 /// # Errors
 /// As [`parse`]; also for phrases that bring limits of their own, such as "since may".
-pub fn parse_bound(text: &str, now: &Zoned, bound: Bound) -> Result<f64, UnreadablePhrase> {
+pub fn parse_instant(text: &str, now: &Zoned) -> Result<f64, UnreadablePhrase> {
     let found = match unix_seconds(text.trim()) {
         Some(seconds) => in_calendar(seconds),
-        None => whole_query(text).and_then(|query| resolve::edge(query, now, bound)),
+        None => whole_query(text).and_then(|query| resolve::start(query, now)),
     };
     found.ok_or_else(|| UnreadablePhrase::new(text))
 }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 use super::calendar::{CalendarUnit, ClockUnit, Days, Name};
 use super::meaning::{Moment, Period, Phrase, Query, Which, Year};
 use super::words::{Part, Unit};
-use super::{Bound, TimeRange};
+use super::TimeRange;
 
 /// Periods that end now reach one second further, so that what is stored at this moment counts.
 const NOW_GRACE: SignedDuration = SignedDuration::from_secs(1);
@@ -41,14 +41,10 @@ pub(super) fn range(query: Query, now: &Zoned) -> Option<TimeRange> {
     Some(TimeRange { after: after.map(unix_s), before: before.map(unix_s) })
 }
 
-/// The edge of a plain phrase; phrases with limits of their own have no edge to give.
-pub(super) fn edge(query: Query, now: &Zoned, bound: Bound) -> Option<f64> {
+/// The start of a plain phrase; phrases with limits of their own have none to give.
+pub(super) fn start(query: Query, now: &Zoned) -> Option<f64> {
     let Query::In(phrase) = query else { return None };
-    let window = window(phrase, now)?;
-    Some(unix_s(match bound {
-        Bound::After => window.first(),
-        Bound::Before => window.last(),
-    }))
+    Some(unix_s(window(phrase, now)?.first()))
 }
 
 impl Window {

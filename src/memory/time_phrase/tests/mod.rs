@@ -8,7 +8,7 @@ mod refusals;
 use jiff::Zoned;
 use jiff::civil::{Date, DateTime};
 
-use super::{Bound, PHRASE_CHARS_MAX, QUERY_CHARS_MAX, TimeRange, extract, parse, parse_bound};
+use super::{PHRASE_CHARS_MAX, QUERY_CHARS_MAX, TimeRange, extract, parse, parse_instant};
 
 /// A Wednesday.
 const WEDNESDAY: &str = "2025-06-18T15:30:00[UTC]";

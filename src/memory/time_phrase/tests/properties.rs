@@ -118,10 +118,7 @@ fn all_entries(text: &str, now: &Zoned) {
         assert_ordered(range);
         assert!(rest.len() < text.len());
     }
-    let after = parse_bound(text, now, Bound::After);
-    let before = parse_bound(text, now, Bound::Before);
-    assert_eq!(after.is_ok(), before.is_ok());
-    assert!(after.unwrap_or(0.0) <= before.unwrap_or(0.0));
+    assert!(parse_instant(text, now).map_or(true, f64::is_finite));
 }
 
 proptest! {
