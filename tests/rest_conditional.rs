@@ -155,7 +155,8 @@ fn every_kind_of_write_is_answered_again() {
     twice("delete", &tags, "DELETE", &new_path, json!(null));
     client.delete(&new_path).expect_problem(404, "memory_not_found");
     twice("restore", "*", "POST", &format!("{new_path}/restore"), json!(null));
-    let batch = json!([{"content": "one"}, {"content": ""}, {"content": "new"}, {"content": "one"}]);
+    let batch =
+        json!([{"content": "one"}, {"content": ""}, {"content": "new"}, {"content": "one"}]);
     twice("batch", "*", "POST", "/api/memories/batch", batch);
     let total = client.get("/api/memories").expect(200).value()["total"].clone();
     assert_eq!(total, 2, "new and one");

@@ -17,7 +17,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
 use super::extract::schemas::NamespaceName;
-use super::extract::{Asked, NamespaceParameters, Query, Tags, media_type, one, parse_json};
+use super::extract::{
+    Asked, NamespaceParameters, Query, Tags, media_type, one, parse_json, refuse_codings,
+};
 use super::line::{Line, LineCutter, LineResult, LineStatus, NDJSON, write_line};
 use super::problem::{Input, Problem};
 use crate::auth::Principal;
@@ -65,7 +67,7 @@ enum WhichResults {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ImportLine {
     /// The text; at most 96 KiB, not only white space.
-    #[schema(min_length = 1, max_length = 98304)]
+    #[schema(min_length = 1)]
     content: String,
     /// Labels to find it by.
     #[serde(default)]
@@ -170,6 +172,7 @@ pub async fn import(
     body: Body,
 ) -> Result<Response, Problem> {
     check_media_type(&headers)?;
+    refuse_codings(&headers)?;
     namespace.one()?;
     let options = Options {
         is_dry_run: parameters.dry_run,

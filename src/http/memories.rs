@@ -28,7 +28,7 @@ const PAGE_MAX: u32 = 1_000_000;
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct StoreRequest {
     /// The text; at most 96 KiB, not only white space.
-    #[schema(min_length = 1, max_length = 98304, example = "The printer wants A5 paper")]
+    #[schema(min_length = 1, example = "The printer wants A5 paper")]
     content: String,
     /// Labels to find it by.
     #[serde(default)]

@@ -25,9 +25,9 @@ use crate::memory::{
 /// ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct UpdateRequest {
-    /// A new text: it is stored as a new memory that names the old one in `metadata.supersedes`,
-    /// and the old one is deleted, both or neither.
-    #[schema(min_length = 1, max_length = 98304)]
+    /// A new text, at most 96 KiB: it is stored as a new memory that names the old one in
+    /// `metadata.supersedes`, and the old one is deleted, both or neither.
+    #[schema(min_length = 1)]
     content: Option<String>,
     /// The whole new set of tags.
     tags: Option<Tags>,

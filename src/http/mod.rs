@@ -30,7 +30,7 @@ use axum::http::header::{
     CACHE_CONTROL, ETAG, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::get;
 use tower_http::CompressionLevel;
@@ -147,6 +147,7 @@ fn with_layers(router: Router, state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), layer::problems::problems))
         .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, no_store))
         .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, no_sniff))
+        .layer(from_fn(layer::drain::drain))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(from_fn_with_state(state, layer::trace::trace))
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))

@@ -1,5 +1,6 @@
 //! The use cases: the only door for HTTP, MCP and the command line. Every rule lives here.
 
+mod batch;
 mod change;
 mod duplicates;
 mod inspect;

@@ -7,8 +7,8 @@ use crate::auth::Principal;
 use crate::index::{self, Candidates, Neighbour, Vectors};
 use crate::memory::rank::{self, Ranked};
 use crate::memory::{
-    ContentHash, Filter, Hit, ListQuery, Memory, Namespace, Page, PageAt, QUERY_BYTES_MAX,
-    RESULT_COUNT_MAX, ScoreParts, SearchAnswer, SearchMode, SearchQuery,
+    ContentHash, Filter, Hit, ListQuery, METADATA_KEY_COUNT_MAX, Memory, Namespace, Page, PageAt,
+    QUERY_BYTES_MAX, RESULT_COUNT_MAX, ScoreParts, SearchAnswer, SearchMode, SearchQuery,
 };
 use crate::store::{Known, Located, NEIGHBOUR_COUNT_MAX, PageEnd, Reader, StoreError};
 use crate::{Error, Result};
@@ -199,6 +199,13 @@ fn check(query: &SearchQuery) -> Result<()> {
             query.text.len()
         ))
         .reason("query_too_long"));
+    }
+    if query.filter.metadata.len() > METADATA_KEY_COUNT_MAX {
+        return Err(Error::invalid(format!(
+            "the filter has {} metadata keys; at most {METADATA_KEY_COUNT_MAX} are allowed",
+            query.filter.metadata.len()
+        ))
+        .reason("invalid_metadata"));
     }
     let shares = [
         ("similarity_threshold", query.similarity_threshold),

@@ -1,7 +1,6 @@
-//! Storing: one memory or many, each at most once.
+//! Storing one memory, at most once.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use memnode_cluster::{CreateValues, Embedding, OpKind};
 
@@ -10,22 +9,9 @@ use super::recall::Snapshot;
 use super::{MODEL_CHANGE_TRY_COUNT, Service, deleted_before, model_keeps_changing};
 use crate::auth::{Access, Principal};
 use crate::index::{self, Candidates};
-use crate::memory::{
-    ContentHash, Filter, Idempotency, ImportItem, ImportOutcome, Namespace, NewMemory, Remembered,
-};
+use crate::memory::{ContentHash, Filter, Idempotency, Namespace, NewMemory, Remembered};
 use crate::store::{Known, StoreError, Writer};
-use crate::{Code, Error, Result};
-
-/// Memories that share a transaction: large enough to amortise its fsync, small enough that other
-/// writers wait only tens of milliseconds.
-const CHUNK_COUNT: usize = 128;
-
-/// A checked item on its way into the file.
-struct Pending {
-    place: usize,
-    memory: NewMemory,
-    hash: ContentHash,
-}
+use crate::{Error, Result};
 
 impl Service {
     /// Stores a memory; the answer is durable.
@@ -47,12 +33,15 @@ impl Service {
         }
         if let Some(known) = self.known(&[&new]).await?.pop().flatten() {
             // The same request may have stored it between the two looks.
-            return self.answered(&once).await?.map_or(known, Ok);
+            return match known {
+                Ok(repeat) => self.keep(once, repeat).await,
+                Err(error) => self.answered(&once).await?.ok_or(error),
+            };
         }
         for _ in 0..MODEL_CHANGE_TRY_COUNT {
             let embedding = self.embed_one(&new.content).await?;
             if let Some(repeat) = self.near_repeat(&new, &embedding).await? {
-                return Ok(repeat);
+                return self.keep(once, repeat).await;
             }
             let (new, once) = (new.clone(), once.clone());
             let written = self
@@ -70,111 +59,21 @@ impl Service {
         Err(model_keeps_changing())
     }
 
-    /// Stores many; one outcome an item, in order. A bad item does not stop the others.
-    ///
-    /// # Errors
-    /// Only those that stop everything: `Forbidden`, and those of the model and the file.
-    pub async fn remember_batch(
-        &self,
-        who: &Principal,
-        items: Vec<ImportItem>,
-        once: Option<Idempotency>,
-    ) -> Result<Vec<ImportOutcome>> {
-        let mut outcomes = Vec::with_capacity(items.len());
-        let mut items = items.into_iter().peekable();
-        let mut chunk_number = 0_u32;
-        while items.peek().is_some() {
-            let chunk: Vec<ImportItem> = items.by_ref().take(CHUNK_COUNT).collect();
-            let once = once
-                .clone()
-                .map(|once| Idempotency { key: format!("{}#{chunk_number}", once.key), ..once });
-            outcomes.extend(self.remember_chunk(who, chunk, Once::new(who, once)).await?);
-            chunk_number += 1;
+    /// Keeps an answer that took no write under its key, if there is one.
+    async fn keep(&self, once: Option<Once>, answer: Remembered) -> Result<Remembered> {
+        if once.is_none() {
+            return Ok(answer);
         }
-        Ok(outcomes)
-    }
-
-    /// The same checks as [`Service::remember_batch`], nothing stored.
-    ///
-    /// # Errors
-    /// `Forbidden`, and those of the file.
-    pub async fn remember_batch_dry_run(
-        &self,
-        who: &Principal,
-        items: Vec<ImportItem>,
-    ) -> Result<Vec<ImportOutcome>> {
-        let (mut outcomes, pending) = check(who, items);
-        self.settle_known(&mut outcomes, pending).await?.into_iter().for_each(|pending| {
-            outcomes[pending.place].result = Ok(Remembered::Stored(Box::new(preview(&pending))));
-        });
-        Ok(outcomes)
-    }
-
-    async fn remember_chunk(
-        &self,
-        who: &Principal,
-        items: Vec<ImportItem>,
-        once: Option<Once>,
-    ) -> Result<Vec<ImportOutcome>> {
-        let (mut outcomes, pending) = check(who, items);
-        if let Some(answers) = self.answered::<Vec<(usize, Answer)>>(&once).await? {
-            settle(&mut outcomes, answers);
-            return Ok(outcomes);
-        }
-        let pending = Arc::new(self.settle_known(&mut outcomes, pending).await?);
-        // The same request may have stored them between the two looks.
-        if let Some(answers) = self.answered::<Vec<(usize, Answer)>>(&once).await? {
-            settle(&mut outcomes, answers);
-            return Ok(outcomes);
-        }
-        if pending.is_empty() {
-            return Ok(outcomes);
-        }
-        for _ in 0..MODEL_CHANGE_TRY_COUNT {
-            let texts = pending.iter().map(|item| item.memory.content.clone()).collect();
-            let embedded = self.embed(texts).await?;
-            let (work, once) = (Arc::clone(&pending), once.clone());
-            let written = self
-                .parts
-                .store
-                .write(move |writer| {
-                    at_most_once(writer, &once, |writer| {
-                        let model = embedded.model.name.as_str();
-                        store_many(writer, &work, model, embedded.vectors)
-                    })
-                })
-                .await;
-            match written {
-                Err(StoreError::ModelChanged) => {}
-                other => {
-                    settle(&mut outcomes, other?);
-                    return Ok(outcomes);
-                }
-            }
-        }
-        Err(model_keeps_changing())
-    }
-
-    /// Gives outcomes to the items whose text is there or was deleted, and the rest back.
-    async fn settle_known(
-        &self,
-        outcomes: &mut [ImportOutcome],
-        pending: Vec<Pending>,
-    ) -> Result<Vec<Pending>> {
-        let memories: Vec<&NewMemory> = pending.iter().map(|item| &item.memory).collect();
-        let known = self.known(&memories).await?;
-        let mut rest = Vec::with_capacity(pending.len());
-        for (item, known) in pending.into_iter().zip(known) {
-            match known {
-                Some(result) => outcomes[item.place].result = result,
-                None => rest.push(item),
-            }
-        }
-        Ok(rest)
+        let kept =
+            self.parts.store.write(move |writer| at_most_once(writer, &once, |_| Ok(answer)));
+        Ok(kept.await?)
     }
 
     /// What the file already knows of each text: a repeat, a deleted one, or nothing.
-    async fn known(&self, memories: &[&NewMemory]) -> Result<Vec<Option<Result<Remembered>>>> {
+    pub(super) async fn known(
+        &self,
+        memories: &[&NewMemory],
+    ) -> Result<Vec<Option<Result<Remembered>>>> {
         let asked: Vec<(Namespace, ContentHash, bool)> = memories
             .iter()
             .map(|new| (new.namespace.clone(), ContentHash::of(&new.content), new.restore_deleted))
@@ -239,61 +138,8 @@ impl Service {
     }
 }
 
-/// The part of an outcome that is kept under an idempotency key.
-type Answer = std::result::Result<Remembered, String>;
-
-/// Checks each item; wrong ones and repeats within the list get their outcome here.
-fn check(who: &Principal, items: Vec<ImportItem>) -> (Vec<ImportOutcome>, Vec<Pending>) {
-    let mut seen = HashSet::new();
-    let mut outcomes = Vec::with_capacity(items.len());
-    let mut pending = Vec::with_capacity(items.len());
-    for (place, ImportItem { position, memory }) in items.into_iter().enumerate() {
-        let hash = ContentHash::of(&memory.content);
-        let checked = memory
-            .validate()
-            .and_then(|()| who.require(Access::Write, &memory.namespace))
-            .map(|()| Remembered::Duplicate(hash));
-        let new = checked.is_ok() && seen.insert((memory.namespace.clone(), hash));
-        outcomes.push(ImportOutcome { position, result: checked });
-        if new {
-            pending.push(Pending { place, memory, hash });
-        }
-    }
-    (outcomes, pending)
-}
-
-fn settle(outcomes: &mut [ImportOutcome], answers: Vec<(usize, Answer)>) {
-    for (place, answer) in answers {
-        if let Some(outcome) = outcomes.get_mut(place) {
-            outcome.result =
-                answer.map_err(|detail| Error::new(Code::Conflict, detail).reason("not_stored"));
-        }
-    }
-}
-
-/// Stores each item in a savepoint of its own, so that one that fails leaves nothing.
-fn store_many(
-    writer: &mut Writer<'_>,
-    items: &[Pending],
-    model: &str,
-    vectors: Vec<Vec<f32>>,
-) -> Result<Vec<(usize, Answer)>, StoreError> {
-    let mut answers = Vec::with_capacity(items.len());
-    for (item, vector) in items.iter().zip(vectors) {
-        let embedding = Embedding { model: model.to_owned(), vector };
-        let stored = writer.atomically(|writer| store_one(writer, &item.memory, embedding));
-        let answer = match stored {
-            Ok(remembered) => Ok(remembered),
-            Err(StoreError::Refused(error)) => Err(error.detail),
-            Err(error) => return Err(error),
-        };
-        answers.push((item.place, answer));
-    }
-    Ok(answers)
-}
-
 /// Stores one memory unless its text came in meanwhile.
-fn store_one(
+pub(super) fn store_one(
     writer: &mut Writer<'_>,
     new: &NewMemory,
     embedding: Embedding,
@@ -325,23 +171,5 @@ pub(super) fn create_values(new: &NewMemory, now: f64) -> CreateValues {
             .iter()
             .map(|(key, value)| (key.clone(), value.to_string()))
             .collect::<BTreeMap<_, _>>(),
-    }
-}
-
-/// What would be stored, as far as that is known without storing it.
-fn preview(pending: &Pending) -> crate::memory::Memory {
-    let now = crate::clock::now_seconds();
-    let values = create_values(&pending.memory, now);
-    crate::memory::Memory {
-        content: values.content,
-        content_hash: pending.hash,
-        tags: pending.memory.tags.clone(),
-        memory_type: values.memory_type,
-        metadata: pending.memory.metadata.clone(),
-        created_at: values.created_at,
-        updated_at: values.updated_at,
-        namespace: pending.memory.namespace.clone(),
-        origin: String::new(),
-        version: String::new(),
     }
 }

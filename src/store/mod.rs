@@ -141,9 +141,13 @@ impl Store {
 
 /// Where SQLite keeps what is not yet folded into a file.
 fn write_ahead_log(path: &Path) -> PathBuf {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    PathBuf::from(log)
+    with_suffix(path, "-wal")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// The model that a file's vectors are of, without opening it for writing; `None` when the file

@@ -1,13 +1,15 @@
 //! Finds out what a file is before it is touched, and brings it to the current schema.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::error::StoreError;
 use super::peer;
 use super::register::register_sqlite_vec;
+use super::with_suffix;
 
 /// `memn`: marks a file as ours (SQLite file format, offset 68).
 const APPLICATION_ID: i64 = 0x6d65_6d6e;
@@ -38,7 +40,7 @@ pub enum FileKind {
 /// # Errors
 /// `Permission` when it cannot be read, `Sqlite` for other failures.
 pub fn identify(path: &Path) -> Result<FileKind, StoreError> {
-    match std::fs::metadata(path) {
+    match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(FileKind::Absent),
         Err(error) => return Err(permission(path, &error)),
         Ok(found) if found.is_dir() => return Ok(FileKind::Foreign),
@@ -64,7 +66,7 @@ pub fn identify(path: &Path) -> Result<FileKind, StoreError> {
 fn read_header(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut header = Vec::with_capacity(100);
-    std::fs::File::open(path)?.take(100).read_to_end(&mut header)?;
+    fs::File::open(path)?.take(100).read_to_end(&mut header)?;
     Ok(header)
 }
 
@@ -116,24 +118,96 @@ pub fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         }
         FileKind::Ours(_) | FileKind::Absent => {}
     }
-    check_writable(path, kind == FileKind::Absent)?;
-    if kind != FileKind::Absent {
-        // A newer binary that was killed may have left its version in the write-ahead log alone.
-        let found = version(&open_reader(path)?)?;
-        if found > known {
-            return Err(StoreError::Newer { path: path.to_owned(), found, known });
-        }
+    if kind == FileKind::Absent {
+        create(path)?;
+    } else {
+        check_writable(path)?;
+        refuse_newer(path, known)?;
     }
     let connection = Connection::open(path)?;
     configure(&connection)?;
-    if kind == FileKind::Absent {
-        connection.pragma_update(None, "page_size", PAGE_SIZE)?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// Makes the file under another name, so that it appears only when it is whole: a crash, a power
+/// cut or a full disk on the way leaves nothing where the database should be.
+fn create(path: &Path) -> Result<(), StoreError> {
+    let cannot = |error: std::io::Error| StoreError::CannotCreate {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    fs::create_dir_all(parent(path)).map_err(cannot)?;
+    // What is there already, an empty file or a link to nowhere, is filled where it is.
+    let is_in_place = fs::symlink_metadata(path).is_ok();
+    let stage = if is_in_place { path.to_owned() } else { with_suffix(path, ".new") };
+    let made = fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .open(&stage)
+        .map_err(cannot)
+        .and_then(|_| fill(&stage))
+        .and_then(|()| if is_in_place { Ok(()) } else { fs::rename(&stage, path).map_err(cannot) })
+        .and_then(|()| sync_names(path).map_err(cannot));
+    if made.is_err() && !is_in_place {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            // Best effort: the next try starts afresh in any case.
+            let _ = fs::remove_file(with_suffix(&stage, suffix));
+        }
     }
+    made
+}
+
+/// Gives an empty file its format and schema, all of it on disk.
+fn fill(path: &Path) -> Result<(), StoreError> {
+    let connection = Connection::open(path)?;
+    configure(&connection)?;
+    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    prepare(&connection)?;
+    Ok(connection.close().map_err(|(_, error)| error)?)
+}
+
+fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    migrate(&connection)?;
-    Ok(connection)
+    migrate(connection)
+}
+
+/// Puts the name of a new file on disk, and those of the directories above it, which may be as
+/// new; a directory that others own is theirs to sync.
+fn sync_names(path: &Path) -> std::io::Result<()> {
+    fs::File::open(parent(path))?.sync_all()?;
+    let above = path.ancestors().skip(2).filter(|directory| !directory.as_os_str().is_empty());
+    for directory in above {
+        if let Ok(directory) = fs::File::open(directory) {
+            // Not every file system can, and the nearest ones that matter could.
+            let _ = directory.sync_all();
+        }
+    }
+    Ok(())
+}
+
+/// The directory of a file; `.` for a bare name.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn refuse_newer(path: &Path, known: i64) -> Result<(), StoreError> {
+    // A newer binary that was killed may have left its version in the write-ahead log alone.
+    match open_reader(path).and_then(|connection| version(&connection)) {
+        Ok(found) if found > known => {
+            Err(StoreError::Newer { path: path.to_owned(), found, known })
+        }
+        // A power cut left a journal that only a writer may roll back: no newer binary uses one.
+        Err(StoreError::Sqlite(error))
+            if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) =>
+        {
+            Ok(())
+        }
+        other => other.map(drop),
+    }
 }
 
 /// Opens a connection that cannot write.
@@ -163,22 +237,9 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// Tells a missing right from damage before SQLite folds them into one error.
-fn check_writable(path: &Path, create: bool) -> Result<(), StoreError> {
-    if create {
-        let parent = path.parent().unwrap_or(Path::new("."));
-        let cannot = |error: std::io::Error| StoreError::CannotCreate {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        };
-        std::fs::create_dir_all(parent).map_err(cannot)?;
-        std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(cannot)?;
-        return Ok(());
-    }
-    std::fs::OpenOptions::new()
-        .append(true)
-        .open(path)
-        .map(drop)
-        .map_err(|error| permission(path, &error))
+fn check_writable(path: &Path) -> Result<(), StoreError> {
+    let opened = fs::OpenOptions::new().append(true).open(path);
+    opened.map(drop).map_err(|error| permission(path, &error))
 }
 
 fn permission(path: &Path, error: &std::io::Error) -> StoreError {

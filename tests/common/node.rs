@@ -15,17 +15,24 @@ use super::eventually;
 pub struct Place {
     directory: Arc<TempDir>,
     environment: Vec<(String, String)>,
+    wrapper: Vec<String>,
 }
 
 impl Place {
     pub fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("memnode-").tempdir().expect("a directory");
-        Place { directory: Arc::new(directory), environment: Vec::new() }
+        Place { directory: Arc::new(directory), environment: Vec::new(), wrapper: Vec::new() }
     }
 
     /// Adds an environment variable for every process.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Runs every process below another program, such as `strace`.
+    pub fn under(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
@@ -40,7 +47,15 @@ impl Place {
     /// The binary with this place's settings and nothing of the caller's own.
     #[allow(clippy::disallowed_methods, reason = "a test may look at where it runs")]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_memnode"));
+        let program = env!("CARGO_BIN_EXE_memnode");
+        let mut command = match self.wrapper.split_first() {
+            Some((wrapper, words)) => {
+                let mut command = Command::new(wrapper);
+                command.args(words).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             if name.starts_with("MEMNODE_") || name.starts_with("MCP_") {

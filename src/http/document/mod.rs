@@ -7,7 +7,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    Components, Content, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement,
+    Components, Content, HeaderBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
+    SecurityRequirement,
 };
 use utoipa::{OpenApi, PartialSchema};
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -88,6 +89,12 @@ fn finish_operation(operation: &mut Operation, is_write: bool) {
     let has_path = parameters.clone().any(is_in_path);
     let has_others = parameters.clone().any(|parameter| !is_in_path(parameter));
     let has_body = operation.request_body.is_some();
+    if let Some(RefOr::T(body)) = &mut operation.request_body
+        && body.content.contains_key("application/x-ndjson")
+    {
+        // No lines are lines too.
+        body.required = Some(Required::False);
+    }
     let failures = [
         (400, has_others || has_body),
         (401, !is_open),

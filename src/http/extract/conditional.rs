@@ -9,11 +9,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
-use super::parameters::header_parameter;
-use crate::Result;
+use super::parameters::{ANY, header_parameter};
 use crate::auth::Principal;
 use crate::memory::{ContentHash, Namespace};
 use crate::service::Service;
+use crate::{Code, Result};
 
 /// The strong tag of a version.
 pub fn etag(version: &str) -> HeaderValue {
@@ -63,13 +63,17 @@ impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
 impl IntoParams for IfMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "The versions that the change is for: entity tags, or `*` for any.";
-        vec![header_parameter("If-Match", description)]
+        vec![header_parameter("If-Match", description, ANY)]
     }
 }
 
 impl IntoParams for IfNoneMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        vec![header_parameter("If-None-Match", "The versions that the caller has: entity tags.")]
+        vec![header_parameter(
+            "If-None-Match",
+            "The versions that the caller has: entity tags.",
+            ANY,
+        )]
     }
 }
 
@@ -93,7 +97,12 @@ impl IfMatch {
             (None, _) => Ok(Some(String::new())),
             (Some(only), None) => Ok(Some(only.clone())),
             (Some(_), Some(_)) => {
-                let current = service.get(who, namespace, hash).await?.version;
+                let current = match service.get(who, namespace, hash).await {
+                    Ok(memory) => memory.version,
+                    // The change says so itself, unless it is one that was answered before.
+                    Err(error) if error.code == Code::NotFound => return Ok(Some(String::new())),
+                    Err(error) => return Err(error),
+                };
                 let is_named = tags.iter().any(|tag| !tag.weak && tag.version == current);
                 Ok(Some(if is_named { current } else { String::new() }))
             }

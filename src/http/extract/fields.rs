@@ -56,6 +56,7 @@ impl PartialSchema for Tags {
         OneOfBuilder::new()
             .item(list)
             .item(text)
+            .item(ObjectBuilder::new().schema_type(Type::Null))
             .description(Some(
                 "Trimmed, put into lower case, without repeats; a comma inside a listed tag \
                  becomes `-`.",

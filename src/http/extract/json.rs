@@ -4,10 +4,9 @@ use axum::RequestExt;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::error::Category;
 use serde_path_to_error::Segment;
 
 use crate::http::problem::{Fault, Problem, Step};
@@ -30,14 +29,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 /// Reads the body, as far as the limit of its route allows.
 ///
 /// # Errors
-/// Statuses 400 and 413.
+/// Statuses 400, 413 and 415.
 pub async fn read_body(request: Request) -> Result<Bytes, Problem> {
+    refuse_codings(request.headers())?;
     request.extract().await.map_err(|rejection: BytesRejection| match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             Problem::too_large("the body is larger than this call accepts")
         }
         _ => Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", "the body broke off"),
     })
+}
+
+/// Refuses a body that is compressed (RFC 9110, section 8.4): its limit is on what comes out.
+///
+/// # Errors
+/// Status 415.
+pub fn refuse_codings(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_content_coding",
+        "send the body without `Content-Encoding`",
+    ))
 }
 
 /// The media type in `Content-Type`, in lower case and without parameters.
@@ -73,12 +89,10 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let found = serde_path_to_error::deserialize(&mut deserializer);
-    let value = found.map_err(|error| match error.inner().classify() {
-        Category::Data => {
-            let body = serde_json::from_slice(bytes).unwrap_or_default();
-            data_problem(&body, error.inner(), steps_of(error.path()))
-        }
-        Category::Syntax | Category::Eof | Category::Io => syntax_problem(bytes, error.inner()),
+    // What is no JSON at all is told first, whichever of the two faults comes first in it.
+    let value = found.map_err(|error| match serde_json::from_slice(bytes) {
+        Ok(body) => data_problem(&body, error.inner(), steps_of(error.path())),
+        Err(error) => syntax_problem(bytes, &error),
     })?;
     deserializer.end().map_err(|error| syntax_problem(bytes, &error))?;
     Ok(value)

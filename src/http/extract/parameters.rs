@@ -65,14 +65,17 @@ async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<Strin
     Path::<String>::from_request_parts(parts, state).await.ok().map(|path| path.0)
 }
 
+/// Any header.
+pub(super) const ANY: &str = "^.*$";
+
 /// A header that may be sent, for the document.
-pub(super) fn header_parameter(name: &str, description: &str) -> Parameter {
+pub(super) fn header_parameter(name: &str, description: &str, pattern: &str) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(description))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern))))
         .build()
 }
 

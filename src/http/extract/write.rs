@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use super::json::{parse_json, read_body, require_json};
-use super::parameters::header_parameter;
+use super::parameters::{ANY, header_parameter};
 use crate::http::problem::Problem;
 use crate::memory::Idempotency;
 
@@ -30,7 +30,7 @@ impl IntoParams for Once {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "When the same request is sent again with the same key within 24 hours, \
                            its first answer is given again.";
-        vec![header_parameter("Idempotency-Key", description)]
+        vec![header_parameter("Idempotency-Key", description, "^[ -~]{0,255}$")]
     }
 }
 
@@ -75,9 +75,9 @@ pub struct Sender {
 
 impl IntoParams for Sender {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let agent = header_parameter("X-Agent-ID", "Adds the tag `agent:<id>`.");
+        let agent = header_parameter("X-Agent-ID", "Adds the tag `agent:<id>`.", ANY);
         let host = "Adds the tag `source:<host>`; `client_hostname` in the body goes before it.";
-        vec![agent, header_parameter("X-Client-Hostname", host)]
+        vec![agent, header_parameter("X-Client-Hostname", host, ANY)]
     }
 }
 

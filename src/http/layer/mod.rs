@@ -3,5 +3,6 @@
 pub mod access;
 pub mod authenticate;
 pub mod deadline;
+pub mod drain;
 pub mod problems;
 pub mod trace;

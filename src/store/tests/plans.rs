@@ -1,0 +1,1 @@
+//! Which indexes lists use.
