@@ -4,14 +4,12 @@ use serde_json::{Value, json};
 
 use crate::common::client::Client;
 use crate::common::node::{Place, Server};
-use crate::common::rest::{contents, digest, import, keys, path, text};
+use crate::common::rest::{contents, digest, import_bytes, keys, path, text};
 
 const PATH: &str = "/api/memories/delete";
 
-/// A node with four memories in one namespace and one in another.
-fn serve() -> (Server, Client) {
-    let server = Place::new().serve();
-    let client = server.client();
+/// Four memories in one namespace and one in another, one a line.
+fn lines() -> String {
     let memories = [
         json!({"content": "one", "tags": ["a", "b"], "memory_type": "note", "created_at": 86_400}),
         json!({"content": "two", "tags": ["a"], "created_at": 172_800}),
@@ -19,8 +17,22 @@ fn serve() -> (Server, Client) {
         json!({"content": "four", "created_at": 345_600}),
         json!({"content": "five", "tags": ["a"], "namespace": "work", "created_at": 1}),
     ];
-    import(&client, &memories);
+    memories.map(|memory| format!("{memory}\n")).concat()
+}
+
+/// A node with these memories.
+fn serve() -> (Server, Client) {
+    let server = Place::new().serve();
+    let client = server.client();
+    refill(&client);
     (server, client)
+}
+
+/// Brings back what is missing.
+fn refill(client: &Client) {
+    let path = "/api/import?restore_deleted=true";
+    import_bytes(client, path, lines().into_bytes()).expect(200);
+    assert_eq!(left(client), ["four", "three", "two", "one", "five"]);
 }
 
 fn left(client: &Client) -> Vec<String> {
@@ -29,8 +41,8 @@ fn left(client: &Client) -> Vec<String> {
 
 #[test]
 fn each_condition_deletes_what_it_names() {
+    let (_server, client) = serve();
     let check = |body: Value, expected_left: &[&str]| {
-        let (_server, client) = serve();
         let mut rehearsal = body.clone();
         rehearsal["dry_run"] = json!(true);
         let would = client.post(PATH, rehearsal).expect(200).value();
@@ -46,6 +58,7 @@ fn each_condition_deletes_what_it_names() {
         assert_eq!(left(&client), expected_left, "{body}");
         let again = client.post(PATH, body).expect(200).value();
         assert_eq!((&again["count"], &again["content_hashes"]), (&json!(0), &json!([])));
+        refill(&client);
     };
     check(json!({"tags": ["a"]}), &["four", "three", "five"]);
     check(json!({"tags": "A"}), &["four", "three", "five"]);
@@ -92,7 +105,7 @@ fn what_names_nothing_or_is_misspelt_deletes_nothing() {
     let answer = client.send("POST", PATH, &plain, b"{\"tags\": [\"a\"]}".to_vec());
     answer.expect_problem(415, "unsupported_media_type");
     assert_eq!(digest(&client), before);
-    client.get(PATH).expect_problem(404, "memory_not_found");
+    client.get(PATH).expect_problem(405, "method_not_allowed");
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn the_docs_page_needs_no_other_site() {
     let mut answer = client.get("/api/docs");
     while let Some(location) = answer.header("location") {
         assert!(location.starts_with("/api/docs"), "{location}");
-        answer = client.get(&location.to_owned());
+        answer = client.get(location);
     }
     let page = answer.expect(200);
     assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));

@@ -319,10 +319,8 @@ fn quality_takes_its_share_of_the_order() {
         let mut totals = Vec::new();
         for result in found["results"].as_array().expect("results") {
             let part = |name: &str| result["score"][name].as_f64().expect("a part");
-            let expected = match result["memory"]["metadata"]["quality_score"].as_f64() {
-                Some(quality) => quality,
-                None => 0.5,
-            };
+            let rated = &result["memory"]["metadata"]["quality_score"];
+            let expected = rated.as_f64().unwrap_or(0.5);
             assert_eq!(part("quality"), expected, "{result}");
             let total = (1.0 - weight) * part("semantic") + weight * expected;
             assert!((part("total") - total).abs() < 1e-9, "{result}");

@@ -49,7 +49,7 @@ fn fill(client: &Client) {
     store(client, json!({"content": "plain"}));
     let full = json!({"content": "  Ünï\r\ncödé 🧠 \"quoted\" \\ \u{1} ", "tags": ["ä", "b-c"],
         "memory_type": "Note", "metadata": {"n": null, "deep": [{"x": [1.5, -0.0, u64::MAX]}],
-        "pi": 3.141_592_653_589_793, "text": "\u{2028}"}});
+        "root": 1.732_050_807_568_877_2, "text": "\u{2028}"}});
     let full = store(client, full);
     store(client, json!({"content": "plain", "namespace": "work"}));
     store(client, json!({"content": "from afar", "namespace": "team/home"}));

@@ -111,12 +111,17 @@ where
 
     while !(ends.deadline.is_some() && session.is_idle() && session.to_client.is_settled()) {
         match ends.next(&mut session, &mut attempt).await {
-            Event::Client(Ok(0)) => ends.deadline = Some(Instant::now() + grace),
             Event::Client(Ok(count)) => {
-                client_lines.push(&ends.from_client[..count], |line| match line {
+                // The end of the input ends its last line too.
+                let end: &[u8] = if count == 0 { b"\n" } else { b"" };
+                let read = [&ends.from_client[..count], end].concat();
+                client_lines.push(&read, |line| match line {
                     Line::Whole(line) => session.on_client_line(line),
                     Line::TooLong(id) => session.on_client_line_too_long(id),
                 });
+                if count == 0 {
+                    ends.deadline = Some(Instant::now() + grace);
+                }
             }
             Event::Client(Err(error)) => return Err(BridgeError::Input(error)),
             Event::Opened(stream) => {

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use super::message::{INVALID_REQUEST, Id, Message, NOT_CARRIED, error_line, parse, to_line};
 use super::outbox::{OUTBOX_BYTES_HIGH, Outbox};
 
-/// Requests of the client that may wait for an answer at once.
-pub(super) const REQUEST_COUNT_MAX: usize = 1_000;
-/// Bytes of requests that are kept until they are answered.
-pub(super) const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// From this many requests without an answer on, the client is not read.
+pub(super) const REQUEST_COUNT_HIGH: usize = 1_000;
+/// The same for the bytes of such requests, which are kept until they are answered.
+const REQUEST_BYTES_HIGH: usize = 32 * 1024 * 1024;
 /// Servers that may be lost over one request before it is given up: it may be what kills them.
 pub(super) const SEND_COUNT_MAX: u32 = 5;
 /// Requests of the server that may wait for an answer at once.
@@ -119,7 +119,10 @@ impl Session {
 
     /// Whether more of the client's messages may be read.
     pub(super) fn has_room(&self) -> bool {
-        self.to_client.len() < OUTBOX_BYTES_HIGH && self.to_server.len() < OUTBOX_BYTES_HIGH
+        self.to_client.len() < OUTBOX_BYTES_HIGH
+            && self.to_server.len() < OUTBOX_BYTES_HIGH
+            && self.pending.len() < REQUEST_COUNT_HIGH
+            && self.pending_bytes < REQUEST_BYTES_HIGH
     }
 
     /// A stream to a server is there.
@@ -178,8 +181,9 @@ impl Session {
         mut message: Map<String, Value>,
         line: &[u8],
     ) {
-        if let Some((code, reason)) = self.refusal_of(&id, line.len()) {
-            self.to_client.push(&error_line(&id.to_json(), code, reason));
+        if self.pending_numbers.contains_key(&id) {
+            let reason = "a request with this id is not answered yet";
+            self.to_client.push(&error_line(&id.to_json(), INVALID_REQUEST, reason));
             return;
         }
         let number = self.request_count;
@@ -197,22 +201,6 @@ impl Session {
         if self.phase == Phase::Up {
             self.send(number);
         }
-    }
-
-    fn refusal_of(&self, id: &Id, bytes: usize) -> Option<(i64, &'static str)> {
-        if self.pending_numbers.contains_key(id) {
-            return Some((INVALID_REQUEST, "a request with this id is not answered yet"));
-        }
-        if self.pending.len() >= REQUEST_COUNT_MAX {
-            return Some((NOT_CARRIED, "1000 requests wait for an answer; send this one later"));
-        }
-        if self.pending_bytes + bytes > REQUEST_BYTES_MAX {
-            return Some((
-                NOT_CARRIED,
-                "64 MiB of requests wait for an answer; send this one later",
-            ));
-        }
-        None
     }
 
     /// Adds what the bridge knows of its client, and the key that makes a call safe to repeat.

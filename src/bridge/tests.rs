@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::message::{INVALID_REQUEST, NOT_CARRIED, PARSE_ERROR};
-use super::session::{IDEMPOTENCY_KEY, REQUEST_COUNT_MAX, SEND_COUNT_MAX};
+use super::session::{IDEMPOTENCY_KEY, REQUEST_COUNT_HIGH, SEND_COUNT_MAX, Session};
 use super::*;
 
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -396,21 +396,32 @@ async fn a_message_over_the_bound_is_refused_under_its_id_in_both_directions() {
 }
 
 #[tokio::test]
-async fn requests_in_flight_are_bounded_and_an_id_is_used_once() {
+async fn an_id_is_used_once_at_a_time() {
     let mut stage = Stage::new();
     let mut server = stage.server().await;
-    for id in 0..REQUEST_COUNT_MAX {
-        stage.client.send(call(id)).await;
-        server.expect().await;
-    }
+    stage.client.send(call(5)).await;
+    let request = server.expect().await;
     stage.client.send(call(5)).await;
     assert_eq!(stage.client.expect().await["error"]["code"], INVALID_REQUEST);
-    stage.client.send(call("more")).await;
-    assert_eq!(stage.client.expect().await["error"]["code"], NOT_CARRIED);
-    server.answer(&json!({"id": 5}), json!({})).await;
-    assert_eq!(stage.client.expect().await["id"], 5);
-    stage.client.send(call("more")).await;
-    assert_eq!(server.expect().await["id"], "more");
+    server.answer(&request, json!({})).await;
+    assert_eq!(stage.client.expect().await["result"], json!({}));
+    stage.client.send(call(5)).await;
+    assert_eq!(server.expect().await["id"], 5);
+}
+
+#[test]
+fn a_client_is_not_read_while_too_many_of_its_requests_wait() {
+    let mut session = Session::new("run".to_owned(), Map::new());
+    for id in 0..REQUEST_COUNT_HIGH {
+        assert!(session.has_room(), "{id}");
+        session.on_client_line(call(id).to_string().as_bytes());
+    }
+    assert!(!session.has_room());
+    session.on_link_opened();
+    session.to_server.clear();
+    let answer = json!({"jsonrpc": "2.0", "id": 5, "result": {}});
+    session.on_server_line(answer.to_string().as_bytes()).expect("nothing is replayed");
+    assert!(session.has_room());
 }
 
 #[tokio::test]
@@ -420,6 +431,16 @@ async fn a_client_that_hangs_up_ends_the_bridge() {
     drop(stage.client);
     stage.bridge.await.expect("no panic").expect("a clean end");
     drop(server);
+}
+
+#[tokio::test]
+async fn a_last_line_without_its_end_counts() {
+    let mut stage = Stage::new();
+    let mut server = stage.server().await;
+    stage.client.send_raw(call(1).to_string().as_bytes()).await;
+    stage.client.writer.shutdown().await.expect("shut down");
+    let request = server.expect().await;
+    assert_eq!(request["id"], 1);
 }
 
 #[tokio::test]

@@ -4,6 +4,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Loaded, LogFormat, Source};
 
+/// What the MCP library says stays out unless it is asked for by name: it repeats whole requests,
+/// and with them the text of memories.
+const QUIET: &str = "rmcp=error";
+
 /// Starts the log. A command that ends by itself says little unless asked to: its answer is what
 /// the user waits for.
 pub(super) fn start(loaded: &Loaded, runs_on: bool) {
@@ -14,7 +18,7 @@ pub(super) fn start(loaded: &Loaded, runs_on: bool) {
     let filter = if runs_on || asked { &loaded.config.log.filter } else { "warn" };
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(EnvFilter::builder().parse_lossy(filter));
+        .with_env_filter(EnvFilter::builder().parse_lossy(format!("{QUIET},{filter}")));
     // Only a second log in one process can fail, and then the first goes on.
     let _ = match loaded.config.log.format {
         LogFormat::Human => builder.with_target(false).try_init(),

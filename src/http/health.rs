@@ -195,7 +195,10 @@ pub async fn detailed(
         timestamp: now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
         uptime_seconds,
         storage: storage(&stats, &readiness),
-        system: SystemBody { memory_percent: None, disk_percent: None },
+        system: SystemBody {
+            memory_percent: crate::machine::memory_percent(),
+            disk_percent: state.service.disk_percent(),
+        },
         performance: PerformanceBody {
             uptime_seconds,
             uptime_formatted: formatted(state.service.uptime().as_secs()),

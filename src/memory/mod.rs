@@ -14,8 +14,9 @@ pub use filter::{Filter, ListQuery, Page, PageAt, TagMatch};
 pub use hash::ContentHash;
 pub use limits::*;
 pub use model::{
-    Changed, FieldHistory, ForgetWhere, Forgotten, History, HistoryEntry, Idempotency, ImportItem,
-    ImportOutcome, Losing, Memory, NewMemory, Patch, Remembered, Stats, TagCount, TypeCount,
+    Changed, DuplicateGroup, FieldHistory, ForgetWhere, Forgotten, History, HistoryEntry,
+    Idempotency, ImportItem, ImportOutcome, Losing, Memory, NewMemory, Patch, Remembered, Stats,
+    TagCount, TypeCount,
 };
 pub use namespace::{Namespace, NamespaceSet};
 pub use search::{Hit, ScoreParts, SearchAnswer, SearchMode, SearchQuery};

@@ -180,6 +180,17 @@ pub struct Forgotten {
     pub dry_run: bool,
 }
 
+/// Memories of one namespace that say nearly the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DuplicateGroup {
+    /// The newest, which stays.
+    pub keep: ContentHash,
+    /// The start of its text.
+    pub text: String,
+    /// The others, newest first.
+    pub delete: Vec<ContentHash>,
+}
+
 /// One line of an import: a memory with its times, and where it came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImportItem {
@@ -372,7 +383,7 @@ fn depth_exceeds(value: &Value, levels: usize) -> bool {
 
 /// Years 1 to 9999, the range that every printed form of a time can show.
 fn validate_time(seconds: f64) -> Result<()> {
-    if !seconds.is_finite() || !(-62_135_596_800.0..253_402_214_400.0).contains(&seconds) {
+    if !seconds.is_finite() || !(-62_135_596_800.0..253_402_207_200.0).contains(&seconds) {
         return Err(Error::invalid("a time is outside the years 1 to 9999").reason("invalid_time"));
     }
     Ok(())

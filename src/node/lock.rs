@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use super::error::StartError;
 
 /// Longest path that a Unix socket address holds on every system, in bytes.
 const SOCKET_PATH_BYTES_MAX: usize = 100;
+/// Links to a file that is not there yet that are followed, one after another.
+const LINK_COUNT_MAX: usize = 8;
 /// More than a lock file ever holds, in bytes.
 const LOCK_BYTES_MAX: u64 = 64 * 1024;
 
@@ -42,13 +44,19 @@ impl Lock {
         let path = lock_path(database);
         let cannot = |source| StartError::CannotCreate { path: path.clone(), source };
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(cannot)?;
+            // What people remember is theirs alone, as is what tells how to reach it.
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(parent)
+                .map_err(cannot)?;
         }
         let file = OpenOptions::new()
             .create(true)
             .read(true)
             .write(true)
             .truncate(false)
+            .mode(0o600)
             .open(&path)
             .map_err(cannot)?;
         match file.try_lock() {
@@ -88,9 +96,25 @@ pub fn owner(database: &Path) -> Option<Owner> {
     serde_json::from_slice(&text).ok()
 }
 
-/// The lock file of a database.
+/// The lock file of a database, the same one whichever of its names is given.
 pub fn lock_path(database: &Path) -> PathBuf {
-    with_suffix(database, ".lock")
+    with_suffix(&resolved(database, LINK_COUNT_MAX), ".lock")
+}
+
+/// Follows links as SQLite does, also to a file that is not there yet.
+fn resolved(path: &Path, link_count_max: usize) -> PathBuf {
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    match path.read_link() {
+        Ok(target) if link_count_max > 0 => resolved(&parent.join(target), link_count_max - 1),
+        _ => match (parent.canonicalize(), path.file_name()) {
+            (Ok(parent), Some(name)) => parent.join(name),
+            _ => path.to_owned(),
+        },
+    }
 }
 
 /// Where the owner of a database listens: beside it, or in a private directory for temporary
@@ -99,6 +123,7 @@ pub fn lock_path(database: &Path) -> PathBuf {
 /// # Errors
 /// `CannotCreate` when the private directory cannot be made or is somebody else's.
 pub fn socket_path(database: &Path) -> Result<PathBuf, StartError> {
+    let database = &resolved(database, LINK_COUNT_MAX);
     let beside = with_suffix(database, ".sock");
     if beside.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
         return Ok(beside);
@@ -116,8 +141,7 @@ pub fn socket_path(database: &Path) -> Result<PathBuf, StartError> {
         let source = std::io::Error::other("it is not a private directory of this user");
         return Err(io(&directory, source));
     }
-    let absolute = std::path::absolute(database).map_err(|source| io(database, source))?;
-    let hash = Sha256::digest(absolute.as_os_str().as_encoded_bytes());
+    let hash = Sha256::digest(database.as_os_str().as_encoded_bytes());
     let name: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     Ok(directory.join(name + ".sock"))
 }
@@ -152,11 +176,32 @@ mod tests {
     fn a_long_path_gets_a_short_socket() {
         let directory = tempfile::tempdir().expect("a directory");
         let short = directory.path().join("m.db");
-        assert_eq!(socket_path(&short).expect("short"), directory.path().join("m.db.sock"));
+        let real = directory.path().canonicalize().expect("it is there");
+        assert_eq!(socket_path(&short).expect("short"), real.join("m.db.sock"));
         let deep = directory.path().join("d".repeat(120));
         let long = deep.join("m.db");
         let _lock = Lock::try_take(&long).expect("a lock file").expect("free");
         let socket = socket_path(&long).expect("a private directory");
         assert!(socket.as_os_str().len() <= SOCKET_PATH_BYTES_MAX, "{}", socket.display());
+    }
+
+    #[test]
+    fn every_name_of_a_file_leads_to_one_lock() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let real = directory.path().canonicalize().expect("it is there");
+        let link = |name: &str, target: &str| {
+            let link = directory.path().join(name);
+            std::os::unix::fs::symlink(target, &link).expect("a link");
+            link
+        };
+        let (first, second) = (link("first", "m.db"), link("second", "first"));
+        let endless = link("endless", "endless");
+        for exists in [false, true] {
+            for name in [&first, &second, &directory.path().join("./m.db")] {
+                assert_eq!(lock_path(name), real.join("m.db.lock"), "{exists}");
+            }
+            std::fs::write(directory.path().join("m.db"), "").expect("a file");
+        }
+        assert_eq!(lock_path(&endless), real.join("endless.lock"));
     }
 }

@@ -118,6 +118,11 @@ impl Service {
         })
     }
 
+    /// Share of the disk in use where the file is, 0 to 100; `None` where it cannot be told.
+    pub fn disk_percent(&self) -> Option<f64> {
+        crate::machine::disk_percent(self.parts.store.path())
+    }
+
     /// Recounts all that is kept in step, and runs SQLite's own checks: what is wrong, in
     /// sentences; nothing for a sound file.
     ///

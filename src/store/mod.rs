@@ -13,6 +13,7 @@ mod history;
 mod open;
 mod peer;
 mod pool;
+mod ranges;
 mod reader;
 mod record;
 mod reembed;

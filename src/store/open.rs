@@ -1,6 +1,7 @@
 //! Finds out what a file is before it is touched, and brings it to the current schema.
 
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -141,10 +142,12 @@ fn create(path: &Path) -> Result<(), StoreError> {
     // What is there already, an empty file or a link to nowhere, is filled where it is.
     let is_in_place = fs::symlink_metadata(path).is_ok();
     let stage = if is_in_place { path.to_owned() } else { with_suffix(path, ".new") };
+    // What people remember is theirs alone; SQLite gives the files beside it the same rights.
     let made = fs::OpenOptions::new()
         .create(true)
         .write(true)
         .truncate(true)
+        .mode(0o600)
         .open(&stage)
         .map_err(cannot)
         .and_then(|_| fill(&stage))

@@ -4,8 +4,9 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::error::StoreError;
-use super::filter::{Conditions, tally};
+use super::filter::{Conditions, Sql, in_namespaces, tally};
 use super::open::meta;
+use super::ranges::Ranges;
 use crate::memory::{
     ContentHash, Filter, Memory, Namespace, NamespaceSet, Stats, TagCount, TypeCount,
 };
@@ -16,6 +17,9 @@ pub(super) const MEMORY_COLUMNS: &str = "m.row, m.content, m.content_hash, m.tag
 
 /// Most neighbours that one KNN query of sqlite-vec gives (its compiled-in limit).
 pub const NEIGHBOUR_COUNT_MAX: usize = 4096;
+
+/// Memories that a page makes room for before it knows how many there are.
+const PAGE_ROOM: usize = 128;
 
 /// A memory and the row it lives in.
 #[derive(Clone, Debug)]
@@ -92,33 +96,9 @@ impl<'c> Reader<'c> {
         offset: u64,
         limit: usize,
     ) -> Result<Vec<Located>, StoreError> {
-        let mut conditions = Conditions::of(self.connection, filter)?;
-        let (from, order) = match conditions.leading_tag {
-            Some(_) => ("memory_tag o JOIN memory m ON m.row = o.row", "o"),
-            None => ("memory m", "m"),
-        };
-        if let Some(end) = after {
-            conditions.push_after(order, end.created_at, end.row);
-        }
-        let leading = match conditions.leading_tag {
-            Some(tag_id) => format!("o.tag_id = {tag_id} AND "),
-            None => String::new(),
-        };
-        let sql = format!(
-            "SELECT {MEMORY_COLUMNS} FROM {from} WHERE {leading}{} \
-             ORDER BY {order}.created_at DESC, {order}.row DESC LIMIT ? OFFSET ?",
-            conditions.sql()
-        );
-        let mut parameters = conditions.parameters;
-        parameters.push(integer(limit as u64));
-        parameters.push(integer(offset));
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params_from_iter(parameters))?;
-        let mut found = Vec::with_capacity(limit);
-        while let Some(row) = rows.next()? {
-            found.push(memory_of(row)?);
-        }
-        Ok(found)
+        let conditions = Conditions::of(self.connection, filter)?;
+        let page = Ranges::of(self.connection, &conditions)?.page(after);
+        self.memories(page, limit, offset)
     }
 
     /// How many live memories a filter leaves.
@@ -127,19 +107,20 @@ impl<'c> Reader<'c> {
         if let Some(count) = conditions.known_count {
             return Ok(count);
         }
-        let sql = format!("SELECT count(*) FROM memory m WHERE {}", conditions.sql());
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        Ok(statement.query_row(params_from_iter(conditions.parameters), |row| row.get(0))?)
+        let Sql { text, parameters } = Ranges::of(self.connection, &conditions)?.count();
+        let mut statement = self.connection.prepare_cached(&text)?;
+        Ok(statement.query_row(params_from_iter(parameters), |row| row.get(0))?)
     }
 
     /// The rows that a filter leaves, ascending.
     pub fn rows(&self, filter: &Filter) -> Result<Vec<i64>, StoreError> {
         let conditions = Conditions::of(self.connection, filter)?;
-        let sql = format!("SELECT m.row FROM memory m WHERE {} ORDER BY m.row", conditions.sql());
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows =
-            statement.query_map(params_from_iter(conditions.parameters), |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let Sql { text, parameters } = Ranges::of(self.connection, &conditions)?.rows();
+        let mut statement = self.connection.prepare_cached(&text)?;
+        let rows = statement.query_map(params_from_iter(parameters), |row| row.get(0))?;
+        let mut rows = rows.collect::<Result<Vec<i64>, _>>()?;
+        rows.sort_unstable();
+        Ok(rows)
     }
 
     /// A page in the order of rows, for exports: stable while memories come and go.
@@ -150,20 +131,11 @@ impl<'c> Reader<'c> {
         limit: usize,
     ) -> Result<Vec<Located>, StoreError> {
         let conditions = Conditions::of(self.connection, filter)?;
-        let sql = format!(
-            "SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.row > ? AND {} ORDER BY m.row LIMIT ?",
-            conditions.sql()
-        );
-        let mut parameters = vec![SqlValue::Integer(after)];
-        parameters.extend(conditions.parameters);
-        parameters.push(integer(limit as u64));
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params_from_iter(parameters))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(memory_of(row)?);
-        }
-        Ok(found)
+        let mut sql = Sql::new(format!("SELECT {MEMORY_COLUMNS} FROM memory m NOT INDEXED"));
+        sql.push(" WHERE m.row > ?", [SqlValue::Integer(after)]);
+        sql.append(conditions.tests());
+        sql.push(" ORDER BY m.row LIMIT ? OFFSET ?", []);
+        self.memories(sql, limit, 0)
     }
 
     /// Live memories whose text contains `phrase`, ASCII case aside, newest first.
@@ -174,17 +146,17 @@ impl<'c> Reader<'c> {
         limit: usize,
     ) -> Result<Vec<Located>, StoreError> {
         let conditions = Conditions::of(self.connection, filter)?;
-        let sql = format!(
-            "SELECT {MEMORY_COLUMNS} FROM memory m WHERE {} AND instr(lower(m.content), lower(?)) \
-             ORDER BY m.created_at DESC, m.row DESC LIMIT ?",
-            conditions.sql()
-        );
-        let mut parameters = conditions.parameters;
-        parameters.push(SqlValue::Text(phrase.to_owned()));
-        parameters.push(integer(limit as u64));
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let page = Ranges::of(self.connection, &conditions)?.containing(phrase).page(None);
+        self.memories(page, limit, 0)
+    }
+
+    /// Runs a query of memories; limit and offset are its last parameters.
+    fn memories(&self, sql: Sql, limit: usize, offset: u64) -> Result<Vec<Located>, StoreError> {
+        let Sql { text, mut parameters } = sql;
+        parameters.extend([integer(limit as u64), integer(offset)]);
+        let mut statement = self.connection.prepare_cached(&text)?;
         let mut rows = statement.query(params_from_iter(parameters))?;
-        let mut found = Vec::new();
+        let mut found = Vec::with_capacity(limit.min(PAGE_ROOM));
         while let Some(row) = rows.next()? {
             found.push(memory_of(row)?);
         }
@@ -219,9 +191,9 @@ impl<'c> Reader<'c> {
 
     /// Tags of the namespaces with their counts, most used first.
     pub fn tags(&self, namespaces: &NamespaceSet) -> Result<Vec<TagCount>, StoreError> {
-        let (condition, parameters) = in_namespaces(namespaces);
+        let Sql { text: condition, parameters } = in_namespaces("namespace", namespaces);
         let sql = format!(
-            "SELECT name, sum(count) AS total FROM tag WHERE {condition} AND count > 0 \
+            "SELECT name, sum(count) AS total FROM tag WHERE count > 0{condition} \
              GROUP BY name ORDER BY total DESC, name"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -233,9 +205,9 @@ impl<'c> Reader<'c> {
 
     /// Types of the namespaces with their counts, most used first.
     pub fn types(&self, namespaces: &NamespaceSet) -> Result<Vec<TypeCount>, StoreError> {
-        let (condition, parameters) = in_namespaces(namespaces);
+        let Sql { text: condition, parameters } = in_namespaces("namespace", namespaces);
         let sql = format!(
-            "SELECT nullif(memory_type, ''), sum(count) AS total FROM tally WHERE {condition} \
+            "SELECT nullif(memory_type, ''), sum(count) AS total FROM tally WHERE true{condition} \
              GROUP BY memory_type ORDER BY total DESC, memory_type"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -249,9 +221,9 @@ impl<'c> Reader<'c> {
     pub fn stats(&self, namespaces: &NamespaceSet, week_start: f64) -> Result<Stats, StoreError> {
         let mut recent = Filter { namespaces: namespaces.clone(), ..Filter::default() };
         recent.created.after = Some(week_start);
-        let (condition, parameters) = in_namespaces(namespaces);
+        let Sql { text: condition, parameters } = in_namespaces("namespace", namespaces);
         let sql = format!(
-            "SELECT namespace, sum(count) FROM tally WHERE {condition} GROUP BY namespace \
+            "SELECT namespace, sum(count) FROM tally WHERE true{condition} GROUP BY namespace \
              ORDER BY namespace"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -269,16 +241,6 @@ impl<'c> Reader<'c> {
                 .and_then(|dimension| usize::try_from(dimension).ok())
                 .unwrap_or_default(),
         })
-    }
-}
-
-fn in_namespaces(namespaces: &NamespaceSet) -> (String, Vec<SqlValue>) {
-    match namespaces {
-        NamespaceSet::All => ("namespace NOT GLOB '[_]*'".to_owned(), Vec::new()),
-        NamespaceSet::Only(names) => (
-            format!("namespace IN ({})", vec!["?"; names.len()].join(", ")),
-            names.iter().map(|name| SqlValue::Text(name.as_str().to_owned())).collect(),
-        ),
     }
 }
 

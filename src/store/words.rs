@@ -53,15 +53,15 @@ impl Reader<'_> {
         expression: &str,
         limit: usize,
     ) -> Result<Vec<Scored>, StoreError> {
-        let conditions = Conditions::of(self.connection(), filter)?;
+        let tests = Conditions::of(self.connection(), filter)?.tests();
         let sql = format!(
             "SELECT m.row, -bm25(memory_fts, {WEIGHTS}) AS score \
              FROM memory_fts JOIN memory m ON m.row = memory_fts.rowid \
-             WHERE memory_fts MATCH ? AND {} ORDER BY score DESC, m.row DESC LIMIT ?",
-            conditions.sql()
+             WHERE memory_fts MATCH ?{} ORDER BY score DESC, m.row DESC LIMIT ?",
+            tests.text
         );
         let mut parameters = vec![SqlValue::Text(expression.to_owned())];
-        parameters.extend(conditions.parameters);
+        parameters.extend(tests.parameters);
         parameters.push(SqlValue::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
         let mut statement = self.connection().prepare_cached(&sql)?;
         let rows = statement

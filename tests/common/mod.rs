@@ -5,6 +5,7 @@ pub mod client;
 pub mod node;
 pub mod raw;
 pub mod rest;
+pub mod window;
 
 use std::time::{Duration, Instant};
 

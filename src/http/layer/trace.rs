@@ -3,10 +3,10 @@
 use std::error::Error as StdError;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::http::AppState;
 use crate::http::problem::Problem;
@@ -32,8 +32,13 @@ fn log_failure(response: &Response) {
     let Some(problem) = response.extensions().get::<Problem>() else { return };
     let Some(failure) = problem.error() else { return };
     let cause = StdError::source(failure).map(causes).unwrap_or_default();
-    if problem.status().is_server_error() {
+    // A probe that asks too early, and load that passes by itself, are nobody's task.
+    if problem.status() == StatusCode::INTERNAL_SERVER_ERROR {
         error!(code = problem.code(), cause, "request failed: {failure}");
+    } else if problem.code() == "not_ready" {
+        debug!("not ready: {failure}");
+    } else if problem.status().is_server_error() {
+        warn!(code = problem.code(), cause, "request turned away: {failure}");
     } else if !cause.is_empty() {
         info!(code = problem.code(), cause, "request refused: {failure}");
     }

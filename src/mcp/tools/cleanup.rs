@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Definition, Outcome};
+use crate::Result;
 use crate::mcp::arguments::Fraction;
 use crate::mcp::call::Call;
 use crate::mcp::text;
-use crate::memory::{FORGET_COUNT_MAX, Memory};
-use crate::{Code, Error, Result};
+use crate::memory::DuplicateGroup;
 
 const THRESHOLD_DEFAULT: f64 = 0.95;
 /// Groups that the text shows.
@@ -57,14 +57,13 @@ struct Group {
     delete: Vec<String>,
 }
 
-impl Group {
-    fn new(memories: &[Memory]) -> Option<Self> {
-        let (keep, others) = memories.split_first()?;
-        Some(Group {
-            keep: keep.content_hash.to_string(),
-            preview: text::preview(&keep.content, PREVIEW_CHARS),
-            delete: others.iter().map(|memory| memory.content_hash.to_string()).collect(),
-        })
+impl From<DuplicateGroup> for Group {
+    fn from(group: DuplicateGroup) -> Self {
+        Group {
+            keep: group.keep.to_string(),
+            preview: text::preview(&group.text, PREVIEW_CHARS),
+            delete: group.delete.iter().map(ToString::to_string).collect(),
+        }
     }
 }
 
@@ -76,38 +75,13 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
     let namespaces = call.namespaces(input.namespace.as_deref())?;
     let threshold = input.similarity_threshold.map_or(THRESHOLD_DEFAULT, |fraction| fraction.0);
     let dry_run = input.dry_run.unwrap_or(true);
-    let groups = call.service.near_duplicates(&call.who, &namespaces, threshold).await?;
-    let surplus: Vec<&Memory> = groups.iter().flat_map(|group| group.iter().skip(1)).collect();
-    if !dry_run {
-        delete(call, &surplus).await?;
-    }
-    outcome(groups.iter().filter_map(|group| Group::new(group)).collect(), surplus.len(), dry_run)
+    let once = if dry_run { None } else { call.once()? };
+    let groups = call.service.clean_up(&call.who, &namespaces, threshold, dry_run, once).await?;
+    outcome(groups.into_iter().map(Group::from).collect(), dry_run)
 }
 
-async fn delete(call: &Call<'_>, surplus: &[&Memory]) -> Result<()> {
-    if surplus.len() > FORGET_COUNT_MAX {
-        return Err(Error::new(
-            Code::TooLarge,
-            format!(
-                "{} memories would be deleted; at most {FORGET_COUNT_MAX} are in one call: raise \
-                 similarity_threshold",
-                surplus.len()
-            ),
-        ));
-    }
-    for memory in surplus {
-        let hash = memory.content_hash;
-        let once = call.once_of(&hash.to_string())?;
-        match call.service.forget(&call.who, &memory.namespace, hash, None, once).await {
-            // Another caller was faster.
-            Err(error) if error.code == Code::NotFound => {}
-            result => result?,
-        }
-    }
-    Ok(())
-}
-
-fn outcome(groups: Vec<Group>, deleted_count: usize, dry_run: bool) -> Result<Outcome> {
+fn outcome(groups: Vec<Group>, dry_run: bool) -> Result<Outcome> {
+    let deleted_count = groups.iter().map(|group| group.delete.len()).sum();
     let message = match (groups.len(), dry_run) {
         (0, _) => "No near-duplicates found".to_owned(),
         (count, true) => format!(
@@ -145,14 +119,14 @@ mod tests {
 
     #[test]
     fn groups_are_shown_and_counted() {
-        let none = outcome(Vec::new(), 0, true).expect("an outcome");
+        let none = outcome(Vec::new(), true).expect("an outcome");
         assert_eq!(none.text, "No near-duplicates found");
-        let found = outcome(vec![group("k")], 1, true).expect("an outcome");
+        let found = outcome(vec![group("k")], true).expect("an outcome");
         let expected = "Found 1 groups of near-duplicates; 1 memory would be deleted with \
                         dry_run=false\n\n1. text\n   Keep: k\n   Delete: d";
         assert_eq!(found.text, expected);
         let many = (0..25).map(|number| group(&number.to_string())).collect();
-        let deleted = outcome(many, 25, false).expect("an outcome");
+        let deleted = outcome(many, false).expect("an outcome");
         assert!(deleted.text.starts_with("Deleted 25 memories of 25 groups"));
         assert!(deleted.text.ends_with("... and 5 more groups"));
         assert_eq!(deleted.structured["groups"].as_array().map(Vec::len), Some(25));

@@ -189,22 +189,10 @@ async fn search(call: &Call<'_>, mode: Mode, query: SearchQuery) -> Result<Searc
     call.service.search(&call.who, SearchQuery { mode, ..query }).await
 }
 
-/// The memory with this very text first, then those that hold the phrase, letter case aside.
-///
-/// The phrase is looked for in the best matches of its words: one that holds no word at all finds
-/// only the memory that consists of it.
+/// The memory with this very text or hash first, then those that hold the phrase, newest first.
 async fn exact(call: &Call<'_>, query: SearchQuery) -> Result<SearchAnswer> {
     let SearchQuery { text, limit, filter, .. } = query.clone();
-    let question = SearchQuery {
-        mode: SearchMode::Keyword,
-        limit: RESULT_COUNT_MAX,
-        similarity_threshold: None,
-        quality_weight: None,
-        ..query
-    };
-    let mut answer = call.service.search(&call.who, question).await?;
-    let phrase = text.to_lowercase();
-    answer.hits.retain(|hit| hit.memory.content.to_lowercase().contains(&phrase));
+    let answer = call.service.search_exact(&call.who, query).await?;
     let hash = text.parse().unwrap_or_else(|_| ContentHash::of(&text));
     let (mut hits, others): (Vec<Hit>, Vec<Hit>) =
         answer.hits.into_iter().partition(|hit| hit.memory.content_hash == hash);

@@ -1,0 +1,47 @@
+//! How much of the machine is in use, for health reports.
+
+use std::path::Path;
+
+/// Share of the memory that is in use, 0 to 100: what is not available to new programs without
+/// swapping (`MemAvailable`, proc(5)). `None` where the system does not tell.
+pub fn memory_percent() -> Option<f64> {
+    percent_of(&std::fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+/// Share of the file system below a path that is in use, 0 to 100, as `df` counts it: blocks kept
+/// back for the administrator are not free. `None` where the system does not tell.
+pub fn disk_percent(path: &Path) -> Option<f64> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    let used = found.f_blocks.checked_sub(found.f_bfree)?;
+    share(used, used.checked_add(found.f_bavail)?)
+}
+
+fn percent_of(meminfo: &str) -> Option<f64> {
+    let kib = |name: &str| {
+        let line = meminfo.lines().find(|line| line.starts_with(name))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    };
+    let total = kib("MemTotal:")?;
+    share(total.checked_sub(kib("MemAvailable:")?)?, total)
+}
+
+/// With one decimal, as people read it.
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| (part as f64 / whole as f64 * 1000.0).round() / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_read_and_in_range() {
+        let meminfo = "MemTotal:  1000 kB\nMemFree:  100 kB\nMemAvailable:  750 kB\n";
+        assert_eq!(percent_of(meminfo), Some(25.0));
+        assert_eq!(percent_of("MemTotal: 0 kB\nMemAvailable: 0 kB\n"), None);
+        assert_eq!(percent_of("nonsense"), None);
+        let disk = disk_percent(Path::new("/")).expect("there is a root");
+        assert!((0.0..=100.0).contains(&disk), "{disk}");
+        assert_eq!(disk_percent(Path::new("/no/such/place")), None);
+    }
+}
