@@ -12,6 +12,8 @@ MEMNODE ?= $(release)
 
 # A Python with an MCP client, made by tests/client/prepare; TEST_PYTHON tells the tests.
 client := $(cache)/test-client
+# Downloads the model unless every byte of it is there.
+fetch_model = $(1) model verify >/dev/null 2>&1 || $(1) model fetch
 export TEST_PYTHON := $(client)/bin/python
 
 .PHONY: help
@@ -28,7 +30,7 @@ serve: model ## Build, fetch the model once, run a node on http://127.0.0.1:8000
 .PHONY: test
 test: ## Run every test (fetches the model and an MCP client once)
 	cargo build --locked
-	$(target)/debug/memnode model fetch
+	$(call fetch_model,$(target)/debug/memnode)
 	tests/client/prepare $(client)
 	if cargo nextest --version >/dev/null 2>&1; \
 		then cargo nextest run --workspace --locked; \
@@ -46,7 +48,7 @@ bench: model ## Measure speed and print tables
 
 .PHONY: model
 model: build ## Fetch the embedding model once (downloads 104 MB, keeps 23 MB)
-	$(release) model fetch
+	$(call fetch_model,$(release))
 
 .PHONY: build
 build: ## Build the program into target/release

@@ -1,11 +1,22 @@
 //! Black-box tests: real processes, real files, real clients.
 
+mod cli_exit;
 mod common;
+mod crash_disk;
+mod crash_kill;
 mod crash_power;
 mod crash_trace;
+mod import_export;
+mod mcp_client;
+mod mcp_http;
+mod mcp_modes;
 mod mcp_protocol;
+mod mcp_stdio;
+mod mcp_survival;
+mod ownership;
 mod peer_client;
 mod peer_file;
+mod reembed;
 mod rest_access;
 mod rest_batch;
 mod rest_conditional;

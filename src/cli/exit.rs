@@ -86,6 +86,9 @@ pub(super) enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// The file is damaged; how was shown already.
+    #[error("{0}")]
+    Damaged(String),
     /// Checks ran and found something; it was shown already.
     #[error("{0}")]
     Found(String),
@@ -130,6 +133,7 @@ impl Failure {
             Failure::Fetch(error) => fetch_exit(error),
             Failure::Model(_) => Exit::Unavailable,
             Failure::BadInput(_) => Exit::BadInput,
+            Failure::Damaged(_) => Exit::File,
             Failure::Io { source, .. } => io_exit(source),
             Failure::Create { source, .. } => match io_exit(source) {
                 Exit::NotAllowed => Exit::NotAllowed,
@@ -165,7 +169,7 @@ impl Failure {
             Failure::Start(StartError::Locked { .. }) => {
                 Some("wait until the other process has ended, or end it")
             }
-            Failure::Start(StartError::Corrupt { .. }) => {
+            Failure::Start(StartError::Corrupt { .. }) | Failure::Damaged(_) => {
                 Some("keep a copy of the file, then restore a backup")
             }
             Failure::Client(ClientError::Unreachable { .. } | ClientError::Broken(_)) => {
@@ -303,6 +307,7 @@ mod tests {
         check(ConfigError::Contradiction("x".into()), Exit::Usage);
         check(Failure::BadInput("x".into()), Exit::BadInput);
         check(Failure::Model("x".into()), Exit::Unavailable);
+        check(Failure::Damaged("x".into()), Exit::File);
         check(Failure::io("x", error(io::ErrorKind::NotFound)), Exit::File);
         check(Failure::io("x", denied()), Exit::NotAllowed);
         check(Failure::create(Path::new("x"), error(io::ErrorKind::NotFound)), Exit::CannotCreate);

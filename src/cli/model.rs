@@ -35,7 +35,11 @@ pub(super) async fn run(call: &Call, command: ModelCommand) -> Result<(), Failur
             EmbedderConfig::Onnx(_) | EmbedderConfig::OpenAi(_) => {
                 let choice = EmbedderChoice::from(&call.config.embed);
                 let model = blocking(move || Ok(choice.model_id()?)).await?;
-                call.output.line(format!("{}, {} dimensions: loads", model.name, model.dimension))
+                print_other(
+                    call,
+                    json!({"model": model.name, "dimension": model.dimension, "whole": true}),
+                    &format!("{}, {} dimensions: loads", model.name, model.dimension),
+                )
             }
         },
     }

@@ -22,7 +22,7 @@ pub(super) async fn run(call: &Call) -> Result<(), Failure> {
     choice.check_present()?;
     let body = serde_json::to_value(&choice).expect("paths and texts only");
     // The file may be of another model than the configured one: that is why this is run.
-    call.with_node(Need::StoreOnly, async |client| {
+    call.with_node(Need::AnyModel, async |client| {
         let Some(total) = start(client, body).await? else {
             return call.output.line(if call.output.json {
                 r#"{"state":"done","detail":"the file has the configured model already"}"#

@@ -46,7 +46,9 @@ where
     let (reader, writer) = tokio::io::split(stream);
     let transport =
         AsyncRwTransport::new_server(reader, writer).with_max_line_length(LINE_BYTES_MAX);
-    let running = match rmcp::service::serve_server_with_ct(server, transport, shutdown).await {
+    // rmcp cancels the token that it is given when the stream ends; the node's is not its own.
+    let ending = shutdown.child_token();
+    let running = match rmcp::service::serve_server_with_ct(server, transport, ending).await {
         Ok(running) => running,
         // A client that leaves before it says anything is no failure.
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
@@ -84,7 +86,7 @@ pub fn http_service(
         .with_json_response(true)
         .with_allowed_hosts(options.allowed_hosts)
         .with_max_request_body_bytes(options.body_bytes_max)
-        .with_cancellation_token(shutdown);
+        .with_cancellation_token(shutdown.child_token());
     let sessions = Arc::new(NeverSessionManager::default());
     StreamableHttpService::new(move || Ok(server.clone()), sessions, config)
 }

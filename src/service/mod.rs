@@ -29,6 +29,9 @@ pub use reembed::Reembed;
 /// How often a write or search is tried again when the model changes under it.
 const MODEL_CHANGE_TRY_COUNT: usize = 3;
 
+/// How many texts must be embedded within the deadline of one request.
+const DEADLINE_TEXT_COUNT: usize = 8;
+
 /// What the use cases are built from.
 pub struct ServiceParts {
     /// The open file.
@@ -118,8 +121,12 @@ impl Service {
         self.parts.store.read(self.parts.deadline, work).await
     }
 
+    /// The deadline of a request is for a few texts; a batch of an import gets one for each few,
+    /// or a slow machine could never import long texts.
     async fn embed(&self, texts: Vec<String>) -> Result<Embedded> {
-        self.parts.embedder.embed(texts, Instant::now() + self.parts.deadline).await
+        let rounds = texts.len().div_ceil(DEADLINE_TEXT_COUNT).max(1);
+        let allowed = self.parts.deadline * u32::try_from(rounds).unwrap_or(u32::MAX);
+        self.parts.embedder.embed(texts, Instant::now() + allowed).await
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 use crate::{Code, Error};
 
@@ -88,8 +89,12 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        // The index of the write-ahead log cannot grow: SQLite calls that an IO error, and says
+        // itself that it means a full disk (rescode.html, SQLITE_IOERR_SHMSIZE).
+        let extended_code = error.sqlite_error().map(|error| error.extended_code);
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreError::Full,
+            _ if extended_code == Some(SQLITE_IOERR_SHMSIZE) => StoreError::Full,
             Some(ErrorCode::OperationInterrupted) => StoreError::Deadline,
             _ => StoreError::Sqlite(error),
         }

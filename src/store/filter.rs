@@ -5,6 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use serde_json::Value;
 
 use super::error::StoreError;
+use super::reader::PageEnd;
+use crate::memory::time_phrase::TimeRange;
 use crate::memory::{Filter, Namespace, NamespaceSet, Tag, TagMatch};
 
 /// Text and its parameters, in the order of its question marks.
@@ -35,14 +37,14 @@ impl Sql {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TagId {
     pub(super) id: i64,
-    count: u64,
+    pub(super) count: u64,
 }
 
 /// A filter with its tags looked up.
 pub(super) struct Conditions<'f> {
     pub(super) filter: &'f Filter,
-    /// What each tag is called in the namespaces; where all are wanted, the rarest first, so that
-    /// it leaves the least for the others to look at.
+    /// What each tag is called in the namespaces. Where all are wanted, the rarest is first: it
+    /// leaves the least for the others to look at. Else it is last, held against the others.
     pub(super) tags: Vec<Vec<TagId>>,
     /// How many rows match, where a counter says so.
     pub(super) known_count: Option<u64>,
@@ -54,8 +56,9 @@ impl<'f> Conditions<'f> {
         for tag in &filter.tags {
             tags.push(tag_ids(connection, &filter.namespaces, tag)?);
         }
-        if filter.tag_match == TagMatch::All {
-            tags.sort_by_key(|ids| ids.iter().map(|tag| tag.count).sum::<u64>());
+        tags.sort_by_key(|ids| ids.iter().map(|tag| tag.count).sum::<u64>());
+        if filter.tag_match == TagMatch::Any {
+            tags.reverse();
         }
         let known_count = known_count(connection, filter, &tags)?;
         Ok(Conditions { filter, tags, known_count })
@@ -66,7 +69,7 @@ impl<'f> Conditions<'f> {
         let mut sql = Sql::new(" AND m.live = 1");
         sql.append(in_namespaces("m.namespace", &self.filter.namespaces));
         sql.append(self.type_test());
-        sql.append(self.time_test("m"));
+        sql.append(self.time_test("m", None));
         match self.filter.tag_match {
             _ if self.tags.is_empty() => {}
             TagMatch::Any => sql.append(tag_test("m", "", &self.tags.concat())),
@@ -84,13 +87,23 @@ impl<'f> Conditions<'f> {
         sql
     }
 
-    pub(super) fn time_test(&self, alias: &str) -> Sql {
+    /// The range of time, from where the page before ended. Of two upper bounds one follows from
+    /// the other: left to choose, SQLite might seek to the later and step through all between.
+    pub(super) fn time_test(&self, alias: &str, end: Option<PageEnd>) -> Sql {
+        let TimeRange { after, before } = self.filter.created;
         let mut sql = Sql::default();
-        if let Some(after) = self.filter.created.after {
+        if let Some(after) = after {
             sql.push(&format!(" AND {alias}.created_at >= ?"), [SqlValue::Real(after)]);
         }
-        if let Some(before) = self.filter.created.before {
-            sql.push(&format!(" AND {alias}.created_at < ?"), [SqlValue::Real(before)]);
+        match (end, before) {
+            (Some(end), before) if before.is_none_or(|before| end.created_at < before) => {
+                let parameters = [SqlValue::Real(end.created_at), SqlValue::Integer(end.row)];
+                sql.push(&format!(" AND ({alias}.created_at, {alias}.row) < (?, ?)"), parameters);
+            }
+            (_, Some(before)) => {
+                sql.push(&format!(" AND {alias}.created_at < ?"), [SqlValue::Real(before)]);
+            }
+            (_, None) => {}
         }
         sql
     }

@@ -78,8 +78,8 @@ impl Store {
     /// # Errors
     /// Files of others, of later versions and of another model are left untouched.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let connection = open::open_writer(&options.path)?;
-        initialise(&connection, options)?;
+        let connection =
+            open::open_writer(&options.path, |connection| initialise(connection, options))?;
         let state = WriterState::new(
             &connection,
             options.node.clone(),
@@ -114,7 +114,13 @@ impl Store {
         deadline: Duration,
         work: impl FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.readers.read(deadline, work).await
+        let result = self.readers.read(deadline, work).await;
+        if let Err(error) = &result
+            && error.is_fatal()
+        {
+            self.writer.distrust(error);
+        }
+        result
     }
 
     /// Whether the file takes writes.

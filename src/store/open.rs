@@ -23,6 +23,9 @@ const STATEMENT_CACHE_COUNT: usize = 256;
 /// The numbered migrations, applied in order, each in a transaction of its own.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_init.sql")];
 
+/// The result of a step that makes a file what it should be.
+type Made = Result<(), StoreError>;
+
 /// What stands at a path.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FileKind {
@@ -103,11 +106,15 @@ pub(super) fn immutable_uri(path: &Path) -> String {
     uri + "?immutable=1"
 }
 
-/// Opens the writing connection, creating the file and bringing the schema up to date.
+/// Opens the writing connection, creating the file and bringing the schema up to date;
+/// `initialise` writes the first rows, and holds later files against the settings.
 ///
 /// # Errors
 /// `PeerFile`, `Foreign` and `Newer` leave the file untouched; the rest as the system says.
-pub fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+pub fn open_writer(
+    path: &Path,
+    initialise: impl Fn(&Connection) -> Made,
+) -> Result<Connection, StoreError> {
     register_sqlite_vec();
     let known = i64::try_from(MIGRATIONS.len()).expect("few migrations");
     let kind = identify(path)?;
@@ -120,20 +127,23 @@ pub fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         FileKind::Ours(_) | FileKind::Absent => {}
     }
     if kind == FileKind::Absent {
-        create(path)?;
+        create(path, &initialise)?;
     } else {
         check_writable(path)?;
         refuse_newer(path, known)?;
     }
     let connection = Connection::open(path)?;
     configure(&connection)?;
-    prepare(&connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    migrate(&connection)?;
+    initialise(&connection)?;
     Ok(connection)
 }
 
 /// Makes the file under another name, so that it appears only when it is whole: a crash, a power
 /// cut or a full disk on the way leaves nothing where the database should be.
-fn create(path: &Path) -> Result<(), StoreError> {
+fn create(path: &Path, initialise: impl FnOnce(&Connection) -> Made) -> Made {
     let cannot = |error: std::io::Error| StoreError::CannotCreate {
         path: path.to_owned(),
         reason: error.to_string(),
@@ -150,7 +160,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
         .mode(0o600)
         .open(&stage)
         .map_err(cannot)
-        .and_then(|_| fill(&stage))
+        .and_then(|_| fill(&stage, initialise))
         .and_then(|()| if is_in_place { Ok(()) } else { fs::rename(&stage, path).map_err(cannot) })
         .and_then(|()| sync_names(path).map_err(cannot));
     if made.is_err() && !is_in_place {
@@ -162,20 +172,18 @@ fn create(path: &Path) -> Result<(), StoreError> {
     made
 }
 
-/// Gives an empty file its format and schema, all of it on disk.
-fn fill(path: &Path) -> Result<(), StoreError> {
+/// Gives an empty file its format, schema and first rows, all of it on disk: without a write-ahead
+/// log, every commit is in the file itself.
+fn fill(path: &Path, initialise: impl FnOnce(&Connection) -> Made) -> Made {
     let connection = Connection::open(path)?;
     configure(&connection)?;
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
-    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    prepare(&connection)?;
-    Ok(connection.close().map_err(|(_, error)| error)?)
-}
-
-fn prepare(connection: &Connection) -> Result<(), StoreError> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "journal_mode", "MEMORY")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    migrate(connection)
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    migrate(&connection)?;
+    initialise(&connection)?;
+    Ok(connection.close().map_err(|(_, error)| error)?)
 }
 
 /// Puts the name of a new file on disk, and those of the directories above it, which may be as

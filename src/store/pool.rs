@@ -121,6 +121,15 @@ impl WriterPool {
         self.state.lock().clone()
     }
 
+    /// Takes no more writes: a read met damage, which a write could only make worse.
+    pub(super) fn distrust(&self, cause: &StoreError) {
+        let mut state = self.state.lock();
+        if *state == StoreState::Ok {
+            tracing::error!(error = %cause, "the database is damaged: it takes no more writes");
+            *state = StoreState::ReadOnly(cause.to_string());
+        }
+    }
+
     /// Runs `work` in a transaction and answers after the commit is on disk.
     pub(super) async fn write<T: Send + 'static>(
         &self,
@@ -162,16 +171,20 @@ struct Loop {
 impl Loop {
     fn run(mut self, queue: &Receiver<Box<dyn Job>>) {
         loop {
-            let full = *self.state.lock() == StoreState::Full;
-            let first = if full {
+            let state = self.state.lock().clone();
+            let first = if state == StoreState::Full {
                 queue.recv_timeout(PROBE_INTERVAL)
             } else {
                 queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
-            match first {
-                Ok(job) => self.group(job, queue),
-                Err(RecvTimeoutError::Timeout) => self.probe(),
-                Err(RecvTimeoutError::Disconnected) => break,
+            match (first, state) {
+                // What was queued before the damage was met must not write into it either.
+                (Ok(job), StoreState::ReadOnly(reason)) => {
+                    job.finish(Err(StoreError::ReadOnly(reason)));
+                }
+                (Ok(job), _) => self.group(job, queue),
+                (Err(RecvTimeoutError::Timeout), _) => self.probe(),
+                (Err(RecvTimeoutError::Disconnected), _) => break,
             }
         }
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {

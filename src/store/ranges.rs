@@ -8,9 +8,9 @@ use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
 use super::error::StoreError;
-use super::filter::{Conditions, Sql, TagId, in_namespaces, tag_test};
+use super::filter::{Conditions, Sql, TagId, in_namespaces, tag_test, tally};
 use super::reader::PageEnd;
-use crate::memory::{NamespaceSet, TagMatch};
+use crate::memory::{Filter, NamespaceSet, TagMatch};
 
 /// Most ranges that one query merges; beyond, everything is looked through in order of time.
 const RANGE_COUNT_MAX: usize = 32;
@@ -50,7 +50,7 @@ impl<'c, 'f> Ranges<'c, 'f> {
         connection: &Connection,
         conditions: &'c Conditions<'f>,
     ) -> Result<Self, StoreError> {
-        let ranges = match tag_ranges(conditions) {
+        let ranges = match tag_ranges(connection, conditions)? {
             Some(ranges) => ranges,
             None => namespace_ranges(connection, conditions)?,
         };
@@ -100,7 +100,7 @@ impl<'c, 'f> Ranges<'c, 'f> {
     }
 
     fn select(&self, range: &Range<'_>, wanted: Wanted, after: Option<PageEnd>) -> Sql {
-        let mut tests = self.row_tests(range);
+        let tests = self.row_tests(range);
         let needs_memory = wanted == Wanted::Memory || !tests.text.is_empty();
         let is_tag = matches!(range, Range::Tag(..));
         let alias = if is_tag { "o" } else { "m" };
@@ -136,13 +136,9 @@ impl<'c, 'f> Ranges<'c, 'f> {
                 ],
             },
         });
-        sql.append(self.conditions.time_test(alias));
-        if let Some(PageEnd { created_at, row }) = after {
-            let end = [SqlValue::Real(created_at), SqlValue::Integer(row)];
-            sql.push(&format!(" AND ({alias}.created_at, {alias}.row) < (?, ?)"), end);
-        }
+        sql.append(self.conditions.time_test(alias, after));
         sql.append(self.tag_tests(range, alias));
-        sql.append(std::mem::take(&mut tests));
+        sql.append(tests);
         sql
     }
 
@@ -185,20 +181,32 @@ fn columns(alias: &str) -> String {
         .replace("m.created_at", &format!("{alias}.created_at"))
 }
 
-/// A range for each tag, in each namespace; `None` when there are no tags or too many.
-fn tag_ranges<'c>(conditions: &Conditions<'_>) -> Option<Vec<Range<'c>>> {
+/// A range for each tag, in each namespace; `None` when there are no tags, too many of them, or
+/// fewer memories of the wanted type than with them.
+fn tag_ranges<'c>(
+    connection: &Connection,
+    conditions: &Conditions<'_>,
+) -> Result<Option<Vec<Range<'c>>>, StoreError> {
     let ids = match (conditions.tags.as_slice(), conditions.filter.tag_match) {
-        ([], _) => return None,
+        ([], _) => return Ok(None),
         (tags, TagMatch::Any) => tags.concat(),
         // One tag has other ids in other namespaces, and no row is in two.
         ([first, ..], TagMatch::All) => first.clone(),
     };
+    let Filter { namespaces, memory_type, .. } = conditions.filter;
+    let typed = match memory_type.as_deref() {
+        Some(memory_type) => tally(connection, namespaces, Some(memory_type))?,
+        None => u64::MAX,
+    };
+    if ids.len() > RANGE_COUNT_MAX || typed < ids.iter().map(|tag| tag.count).sum() {
+        return Ok(None);
+    }
     let others = |place: usize| match conditions.filter.tag_match {
         TagMatch::Any => ids[..place].to_vec(),
         TagMatch::All => Vec::new(),
     };
     let range = |(place, tag): (usize, &TagId)| Range::Tag(*tag, others(place));
-    (ids.len() <= RANGE_COUNT_MAX).then(|| ids.iter().enumerate().map(range).collect())
+    Ok(Some(ids.iter().enumerate().map(range).collect()))
 }
 
 fn namespace_ranges<'c>(

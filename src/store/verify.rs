@@ -16,9 +16,15 @@ impl Reader<'_> {
     /// What is wrong with the file, in sentences; empty when nothing is.
     pub fn verify(&self) -> Result<Vec<String>, StoreError> {
         let connection = self.connection();
-        let mut problems = integrity(connection)?;
-        problems.extend(derived(connection)?);
-        problems.extend(records(connection)?);
+        let mut problems = Vec::new();
+        for check in [integrity, derived, records] {
+            match check(connection) {
+                Ok(found) => problems.extend(found),
+                // Damage that the check stumbled over is what it was looking for.
+                Err(error) if error.is_fatal() => problems.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
         problems.truncate(PROBLEM_COUNT_MAX);
         Ok(problems)
     }

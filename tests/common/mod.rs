@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod node;
+pub mod python;
 pub mod raw;
 pub mod rest;
 pub mod window;

@@ -134,8 +134,8 @@ pub(super) async fn verify(call: &Call) -> Result<(), Failure> {
     match problems.len() {
         0 if call.output.json => Ok(()),
         0 => call.output.line(format!("{} is sound", call.config.store.path.display())),
-        1 => Err(Failure::Found("1 problem found".to_owned())),
-        count => Err(Failure::Found(format!("{count} problems found"))),
+        1 => Err(Failure::Damaged("1 problem found".to_owned())),
+        count => Err(Failure::Damaged(format!("{count} problems found"))),
     }
 }
 

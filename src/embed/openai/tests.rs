@@ -94,7 +94,7 @@ fn wrong_answers_are_refused_at_once() {
     check(200, r#"{"data":[]}"#, "left out");
     check(200, r#"{"data":[{"index":7,"embedding":[1,2]}]}"#, "left out");
     check(200, r#"{"data":[{"index":0,"embedding":[0,0]}]}"#, "left out");
-    check(200, r#"{"data":[{"index":0,"embedding":[1e39,0]}]}"#, "left out");
+    check(200, r#"{"data":[{"index":0,"embedding":[1e39,0]}]}"#, "cannot be read");
     check(200, r#"{"data":[{"index":0,"embedding":["x"]}]}"#, "cannot be read");
     check(200, r#"{"data":[{"index":0,"embedding":[1,2,3]}]}"#, "3 numbers instead of 2");
 }

@@ -11,9 +11,7 @@ mod write;
 
 pub use conditional::{IfMatch, IfNoneMatch, etag};
 pub use fields::{Tags, fraction, fraction_or_none, result_count};
-pub use json::{
-    Json, media_type, parse_any, parse_json, parse_value, read_body, refuse_codings,
-};
+pub use json::{Json, media_type, parse_any, parse_json, parse_value, read_body, refuse_codings};
 pub use namespace::{Asked, NamespaceParameters, NamespacesParameters, one, set};
 pub use parameters::{BucketPath, MemoryPath, Query, within};
 pub use principal::authenticate_parts;

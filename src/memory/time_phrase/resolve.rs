@@ -5,10 +5,10 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 
+use super::TimeRange;
 use super::calendar::{CalendarUnit, ClockUnit, Days, Name};
 use super::meaning::{Moment, Period, Phrase, Query, Which, Year};
 use super::words::{Part, Unit};
-use super::TimeRange;
 
 /// Periods that end now reach one second further, so that what is stored at this moment counts.
 const NOW_GRACE: SignedDuration = SignedDuration::from_secs(1);

@@ -110,3 +110,32 @@ async fn a_full_disk_refuses_writes_answers_reads_and_recovers_by_itself() {
     let store = Store::open(&StoreOptions { any_model: true, ..options(&path) }).unwrap();
     check_all_there(&store, &acknowledged).await;
 }
+
+/// With a small page cache a large transaction meets the full disk in the middle of its
+/// statements, those of the word index and of the vectors among them.
+#[tokio::test]
+async fn a_disk_that_fills_up_in_the_middle_of_a_write_is_told_as_such() {
+    let Some(mount) = Mount::new("12m") else { return };
+    for words in [30, 300, 3_000] {
+        let path = mount.path().join("memory.db");
+        let store = Store::open(&options(&path)).unwrap();
+        store.write(|writer| create(writer, "first").map(drop)).await.unwrap();
+        let failed = store
+            .write(move |writer| {
+                writer.connection().pragma_update(None, "cache_size", 10)?;
+                for number in 0..100_000 {
+                    let text = format!("{number} {}", format!("word{number} ").repeat(words));
+                    writer.atomically(|writer| create(writer, &text))?;
+                }
+                Ok(())
+            })
+            .await;
+        assert!(matches!(failed, Err(StoreError::Full)), "{words}: {failed:?}");
+        assert_eq!(store.state(), StoreState::Full, "{words}");
+        check_all_there(&store, &["first".to_owned()]).await;
+        store.close();
+        for file in std::fs::read_dir(mount.path()).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+    }
+}

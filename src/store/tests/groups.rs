@@ -6,6 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use futures::future::join_all;
 use tokio::task::JoinSet;
 
+use super::super::StoreState;
 use super::*;
 use crate::Error;
 
@@ -38,13 +39,14 @@ async fn hold(store: &Arc<Store>) -> (Sender<()>, JoinSet<Result<(), StoreError>
     (go, tasks)
 }
 
-/// Commits in a write-ahead log: its frames that carry the size of the database.
+/// Commits in a write-ahead log: its frames that carry the size of the database. An empty log has
+/// no header either.
 /// <https://sqlite.org/fileformat2.html#the_write_ahead_log>
 fn commit_count(log: &Path) -> usize {
     const HEADER: usize = 32;
     const FRAME: usize = 24 + 16_384;
     let bytes = std::fs::read(log).unwrap();
-    let frames = bytes[HEADER..].chunks_exact(FRAME);
+    let frames = bytes.get(HEADER..).unwrap_or_default().chunks_exact(FRAME);
     frames.filter(|frame| frame[4..8] != [0; 4] && frame[8..16] == bytes[16..24]).count()
 }
 
@@ -192,4 +194,26 @@ async fn a_full_queue_refuses_and_closing_finishes_what_is_queued() {
     let store = Store::open(&few).unwrap();
     let count = store.read(PATIENCE, |reader| reader.live_count()).await;
     assert_eq!(count.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn after_damage_nothing_is_written_not_even_what_was_queued() {
+    let Opened { directory: _directory, store } = Opened::new();
+    let store = Arc::new(store);
+    store.write(|writer| create(writer, "before").map(drop)).await.unwrap();
+    let (go, held) = hold(&store).await;
+    let damage = || StoreError::Damaged("a page that is no page".to_owned());
+    let damaged = store.write(move |_| Err::<(), _>(damage()));
+    let queued = store.write(|writer| create(writer, "queued").map(drop));
+    let release = async { go.send(()).expect("the writer waits") };
+    let (damaged, queued, ()) = futures::future::join3(damaged, queued, release).await;
+    assert!(matches!(damaged, Err(StoreError::Damaged(_))), "{damaged:?}");
+    assert!(matches!(queued, Err(StoreError::ReadOnly(_))), "{queued:?}");
+    let late = store.write(|writer| create(writer, "late").map(drop)).await;
+    assert!(matches!(late, Err(StoreError::ReadOnly(_))), "{late:?}");
+    assert!(matches!(store.state(), StoreState::ReadOnly(_)));
+    let count = store.read(PATIENCE, |reader| reader.count(&everything())).await;
+    assert_eq!(count.unwrap(), 1);
+    // Whether the first write shared the commit with the damage is a matter of milliseconds.
+    held.join_all().await;
 }

@@ -105,7 +105,7 @@ impl File {
 }
 
 fn open_file(path: &Path, node: &str, epoch: u64) -> (Connection, WriterState) {
-    let connection = super::open::open_writer(path).unwrap();
+    let connection = super::open::open_writer(path, |_| Ok(())).unwrap();
     connection.pragma_update(None, "synchronous", "OFF").unwrap();
     super::initialise(&connection, &options(path)).unwrap();
     let node = NodeName::new(node).unwrap();

@@ -72,16 +72,28 @@ fn files_of_others_are_named_and_left_untouched() {
     check_refused(header, Some(FileKind::Foreign), "not a memnode database");
 }
 
-/// The tables of another program may lie in its write-ahead log alone.
+/// The tables of another program may lie in its write-ahead log alone. The memory that the users
+/// of a log share may note one more of them; the file and the log stay as they are.
 #[test]
 fn a_file_of_others_in_use_is_left_untouched() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("in-use.db");
-    let other = Connection::open(&path).unwrap();
-    other.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE memories (x)").unwrap();
-    let before = contents(directory.path());
-    assert!(matches!(Store::open(&options(&path)), Err(StoreError::Foreign(_))));
-    assert!(contents(directory.path()) == before);
+    let columns = "content_hash, content, tags, memory_type, metadata";
+    for (table, kind) in [("x", FileKind::Foreign), (columns, FileKind::Peer)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("in-use.db");
+        let other = Connection::open(&path).unwrap();
+        let tables = format!("PRAGMA journal_mode = WAL; CREATE TABLE memories ({table})");
+        other.execute_batch(&tables).unwrap();
+        let lasting = || {
+            let mut files = contents(directory.path());
+            files.retain(|name, _| !name.ends_with("-shm"));
+            files
+        };
+        let before = lasting();
+        assert_eq!(before.len(), 2);
+        assert_eq!(identify(&path).unwrap(), kind);
+        assert!(Store::open(&options(&path)).is_err());
+        assert!(lasting() == before);
+    }
 }
 
 #[test]

@@ -1,0 +1,194 @@
+//! A full disk: writes are refused, reads go on, and all is well once there is room again.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::common::client::Client;
+use crate::common::node::Place;
+use crate::common::{eventually, skip};
+
+/// A small file system of its own.
+struct Disk {
+    directory: tempfile::TempDir,
+}
+
+impl Disk {
+    /// `None` where file systems cannot be mounted.
+    fn new(kibibytes: usize) -> Option<Disk> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let size = format!("size={kibibytes}k");
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(directory.path())
+            .status();
+        if !mount.is_ok_and(|status| status.success()) {
+            skip("no file system can be mounted here: not root");
+            return None;
+        }
+        Some(Disk { directory })
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Takes all the room that is left but so many KiB.
+    fn fill_up(&self, but_kibibytes: usize) -> PathBuf {
+        let path = self.path().join("ballast");
+        let mut file =
+            fs::OpenOptions::new().create(true).append(true).open(&path).expect("a file");
+        while file.write_all(&[0; 4096]).is_ok() {}
+        let size = file.metadata().expect("a file").len();
+        file.set_len(size.saturating_sub(but_kibibytes as u64 * 1024)).expect("shorter");
+        path
+    }
+
+    /// A node whose files lie here.
+    fn place(&self) -> Place {
+        Place::new().with("MCP_MEMORY_BASE_DIR", self.path().to_string_lossy())
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path()).expect("a directory");
+        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut names: Vec<String> = entries.flatten().map(name).collect();
+        names.retain(|name| name != "ballast");
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // A process that still looks at it must not keep the test from ending.
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
+
+fn store(client: &Client, number: usize) -> Result<String, Value> {
+    // Blanks take room and cost nothing to embed.
+    let content = format!("Memory {number}{}on a small disk", " ".repeat(30_000));
+    let answer = client.post("/api/memories", json!({"content": content, "tags": ["disk"]}));
+    match answer.status {
+        200 => Ok(answer.value()["content_hash"].as_str().expect("a hash").to_owned()),
+        _ => Err(answer.expect_problem(507, "storage_full").value()),
+    }
+}
+
+#[test]
+fn a_full_disk_stops_writes_alone_and_they_resume_by_themselves() {
+    let Some(disk) = Disk::new(16 * 1024) else { return };
+    let place = disk.place();
+    let server = place.serve().ready();
+    let client = server.client();
+    let mut acknowledged = vec![store(&client, 0).expect("there is room")];
+    let ballast = disk.fill_up(1024);
+
+    let problem = loop {
+        match store(&client, acknowledged.len()) {
+            Ok(hash) => acknowledged.push(hash),
+            Err(problem) => break problem,
+        }
+    };
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("disk")), "{problem}");
+    let first = &acknowledged[0];
+    let ready = client.get("/readyz").expect(503).text();
+    assert!(ready.contains("disk is full"), "{ready}");
+    client.get("/livez").expect(200);
+    let state = client.get("/api/health/detailed").expect(200).value();
+    assert_eq!(state["storage"]["status"], "full", "{state}");
+
+    client.get(&format!("/api/memories/{first}")).expect(200);
+    let found = client.post("/api/search", json!({"query": "a small disk"})).expect(200).value();
+    assert!(found["results"].as_array().is_some_and(|results| !results.is_empty()), "{found}");
+    for refused in [
+        client.delete(&format!("/api/memories/{first}")),
+        client.put(&format!("/api/memories/{first}"), json!({"tags": ["x"]})),
+    ] {
+        refused.expect_problem(507, "storage_full");
+    }
+    let batch = client.send(
+        "POST",
+        "/api/memories/batch",
+        &[("content-type", "application/x-ndjson")],
+        b"{\"content\": \"in a batch\"}\n".to_vec(),
+    );
+    assert!(batch.status == 507 || batch.text().contains("storage_full"), "{}", batch.text());
+
+    fs::remove_file(ballast).expect("the ballast");
+    let after = eventually("writes resume", || store(&client, 1_000_000).ok());
+    acknowledged.push(after);
+    client.get("/readyz").expect(200);
+    let verified = client.post("/api/verify", json!({})).expect(200).value();
+    assert_eq!(verified["ok"], true, "{verified}");
+    server.kill();
+
+    let server = place.serve().ready();
+    for hash in &acknowledged {
+        server.client().get(&format!("/api/memories/{hash}")).expect(200);
+    }
+    let total = server.client().get("/api/memories").expect(200).value()["total"].clone();
+    assert_eq!(total, acknowledged.len());
+}
+
+#[test]
+fn an_import_onto_a_full_disk_says_so_and_is_completed_later() {
+    /// Memories of the import, several times what fits.
+    const COUNT: u64 = 300;
+    let Some(disk) = Disk::new(32 * 1024) else { return };
+    let place = disk.place();
+    place.run(&["add", "The first"]).ok();
+    let ballast = disk.fill_up(3 * 1024);
+    let line = |n: u64| {
+        let content = format!("Line {n}{}takes up some room", " ".repeat(15_000));
+        json!({"content": content}).to_string() + "\n"
+    };
+    let lines: String = (0..COUNT).map(line).collect();
+    let import = ["import", "-", "--json"];
+
+    let stopped = place.run_with_input(&import, lines.as_bytes()).expect_code(74);
+    assert!(stopped.stderr.contains("disk is full"), "{stopped:#?}");
+    assert!(stopped.stderr.contains("free some disk space"), "{stopped:#?}");
+    let summary = stopped.json();
+    let stored = summary["stored"].as_u64().expect("a number");
+    assert!((1..COUNT).contains(&stored), "{summary}");
+    assert_eq!(summary["failed"], 0, "{summary}");
+    // Whatever was announced as stored is there, on the disk that is still full.
+    let total = place.run(&["list", "--json"]).ok().json()["total"].as_u64();
+    assert_eq!(total, Some(stored + 1));
+
+    fs::remove_file(ballast).expect("the ballast");
+    let again = place.run_with_input(&import, lines.as_bytes()).ok().json();
+    assert_eq!(
+        (&again["already_there"], &again["stored"]),
+        (&json!(stored), &json!(COUNT - stored))
+    );
+    place.run(&["verify"]).ok();
+}
+
+#[test]
+fn a_first_start_on_a_full_disk_leaves_nothing_half_made() {
+    let Some(disk) = Disk::new(8 * 1024) else { return };
+    let place = disk.place();
+    for room in [0, 40, 300, 700] {
+        disk.fill_up(room);
+        for arguments in [&["serve", "--http-port", "0"][..], &["add", "A text"]] {
+            let refused = place.run(arguments);
+            assert!(matches!(refused.code, Some(73 | 74)), "{room}: {refused:#?}");
+            let told = refused.stderr.to_lowercase();
+            assert!(told.contains("full") || told.contains("space"), "{room}: {refused:#?}");
+            let left = disk.names();
+            // A database may be there, with all that belongs to it, but nothing on the way to one.
+            assert!(left.iter().all(|name| !name.contains(".new")), "{room}: {left:?}");
+            let is_there = left.iter().any(|name| name == "memnode.db");
+            assert!(is_there || left == ["memnode.db.lock"], "{room}: {left:?}");
+        }
+    }
+    fs::remove_file(disk.path().join("ballast")).expect("the ballast");
+    place.run(&["add", "A text"]).ok();
+    place.run(&["verify"]).ok();
+}
