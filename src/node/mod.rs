@@ -27,7 +27,7 @@ use crate::embed::lazy::LazyEmbedder;
 use crate::http::{AppState, LocalCaller};
 use crate::mcp::{Caller, IngestPaths, McpHttpOptions, McpOptions, McpServer};
 use crate::service::{Service, ServiceParts};
-use crate::store::{Store, StoreOptions};
+use crate::store::{Store, StoreOptions, recorded_model};
 
 pub use attach::{Need, Session, attach};
 pub use error::StartError;
@@ -71,6 +71,7 @@ impl Node {
     ) -> Result<Arc<Node>, StartError> {
         let choice = EmbedderChoice::from(&config.embed);
         let store = open_store(config, choice.clone(), any_model).await?;
+        let choice = if any_model { file_embedder(config).unwrap_or(choice) } else { choice };
         let tasks = TaskTracker::new();
         let shutdown = CancellationToken::new();
         let service = Service::new(ServiceParts {
@@ -122,6 +123,16 @@ impl Node {
         }
         self.lock.lock().retract();
     }
+}
+
+/// What fits the vectors of a file that is to move to another model, as far as this process can
+/// know: with it searches go on meanwhile.
+fn file_embedder(config: &Config) -> Option<EmbedderChoice> {
+    let builtin = EmbedderChoice::Builtin { model_dir: config.embed.model_dir.clone() };
+    let recorded = recorded_model(&config.store.path).ok()??;
+    let model = builtin.model_id().ok()?;
+    let fits = recorded == (model.name, model.dimension) && builtin.check_present().is_ok();
+    fits.then_some(builtin)
 }
 
 /// Opens the database on the blocking pool.

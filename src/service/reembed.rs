@@ -48,8 +48,10 @@ impl Service {
         let embedder =
             loading.await.map_err(|error| Error::internal("loading failed", error))??;
         let model = embedder.model().clone();
-        let (from, total) = self.read(|reader| Ok((reader.model()?, reader.live_count()?))).await?;
-        if from == model.name {
+        let (from, dimension, total) = self
+            .read(|reader| Ok((reader.model()?, reader.dimension()?, reader.live_count()?)))
+            .await?;
+        if from == model.name && dimension == model.dimension {
             return Err(Error::invalid(format!("the file holds vectors of {from} already"))
                 .reason("same_model"));
         }

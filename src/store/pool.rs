@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -290,6 +291,8 @@ type Read = Box<dyn FnOnce(&Connection, &Mutex<Option<Instant>>) + Send>;
 pub(super) struct ReaderPool {
     queue: Mutex<Option<SyncSender<Read>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Set when the pool closes: reads that still run end as if their deadline had passed.
+    closing: Arc<AtomicBool>,
 }
 
 impl ReaderPool {
@@ -297,17 +300,18 @@ impl ReaderPool {
     pub(super) fn start(path: &Path, count: usize) -> Result<Self, StoreError> {
         let (sender, receiver) = sync_channel::<Read>(READ_QUEUE_COUNT_MAX);
         let receiver = Arc::new(Mutex::new(receiver));
+        let closing = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let connection = open_reader(path)?;
-            let receiver = Arc::clone(&receiver);
+            let (receiver, closing) = (Arc::clone(&receiver), Arc::clone(&closing));
             let thread = std::thread::Builder::new()
                 .name(format!("store-reader-{number}"))
-                .spawn(move || read_loop(connection, &receiver))
+                .spawn(move || read_loop(connection, &receiver, closing))
                 .map_err(|error| StoreError::Damaged(error.to_string()))?;
             threads.push(thread);
         }
-        Ok(ReaderPool { queue: Mutex::new(Some(sender)), threads: Mutex::new(threads) })
+        Ok(ReaderPool { queue: Mutex::new(Some(sender)), threads: Mutex::new(threads), closing })
     }
 
     /// Runs `work` on a snapshot of the file, interrupted at the deadline.
@@ -339,6 +343,7 @@ impl ReaderPool {
 
     pub(super) fn close(&self) {
         self.queue.lock().take();
+        self.closing.store(true, Ordering::Relaxed);
         for thread in self.threads.lock().drain(..) {
             // A reader that panicked has answered `Closed` already.
             let _ = thread.join();
@@ -359,10 +364,13 @@ fn in_snapshot<T>(
     result.unwrap_or(Err(StoreError::Closed))
 }
 
-fn read_loop(mut connection: Connection, queue: &Mutex<Receiver<Read>>) {
+fn read_loop(mut connection: Connection, queue: &Mutex<Receiver<Read>>, closing: Arc<AtomicBool>) {
     let limit = Arc::new(Mutex::new(None::<Instant>));
     let watched = Arc::clone(&limit);
-    let interrupt = move || watched.lock().is_some_and(|until| Instant::now() > until);
+    let interrupt = move || {
+        closing.load(Ordering::Relaxed)
+            || watched.lock().is_some_and(|until| Instant::now() > until)
+    };
     if let Err(error) = connection.progress_handler(DEADLINE_CHECK_INSTRUCTIONS, Some(interrupt)) {
         tracing::error!(%error, "reads run without a deadline");
     }

