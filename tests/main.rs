@@ -13,6 +13,7 @@ mod mcp_modes;
 mod mcp_protocol;
 mod mcp_stdio;
 mod mcp_survival;
+mod mcp_tools;
 mod ownership;
 mod peer_client;
 mod peer_file;

@@ -94,14 +94,54 @@ fn both_in_one_process() {
 #[test]
 fn a_window_that_may_not_serve_http_to_others_does_not_start() {
     let place = Place::new().with("MCP_HTTP_ENABLED", "true").with("MCP_HTTP_HOST", "0.0.0.0");
-    let refused = place.run(&["mcp"]).expect_code(64);
-    assert!(refused.stderr.contains("MCP_API_KEY"), "{}", refused.stderr);
+    let refused = place.mcp().finish();
+    assert_eq!(refused.code, Some(64), "{refused:?}");
+    assert!(refused.stderr.contains("MCP_API_KEY"), "{refused:?}");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("an address").port().to_string();
     let place = Place::new().with("MCP_HTTP_ENABLED", "true").with("MCP_HTTP_PORT", port.clone());
-    let refused = place.run(&["mcp"]).expect_code(73);
-    assert!(refused.stderr.contains(&port), "{}", refused.stderr);
+    let refused = place.mcp().finish();
+    assert_eq!(refused.code, Some(73), "{refused:?}");
+    assert!(refused.stderr.contains(&port), "{refused:?}");
     assert!(!place.database().exists());
+}
+
+#[test]
+fn a_window_with_http_takes_the_file_over_from_one_without() {
+    let place = Place::new();
+    let mut silent = [place.mcp_ready(), place.mcp_ready()];
+    silent[0].store("before there was HTTP");
+    let place = place.with("MCP_HTTP_ENABLED", "true").with("MCP_HTTP_PORT", "0");
+    let mut with_http = place.mcp_ready();
+    let url = announced_url(&place);
+    let client = Client::new(url.as_str().expect("an address"));
+    call(&client, "memory_store", json!({"content": "over HTTP"}));
+    with_http.store("by the window with HTTP");
+    for window in &mut silent {
+        let listed = window.call("memory_list", json!({}));
+        assert_eq!(listed["structuredContent"]["total"], 3);
+    }
+    // A second one finds HTTP served already.
+    place.mcp_ready().store("by another window with HTTP");
+    assert_eq!(announced_url(&place), url);
+    assert_eq!(with_http.close().code, Some(0));
+    silent[1].store("after the window with HTTP");
+}
+
+#[test]
+fn a_port_that_is_taken_when_a_window_takes_over_costs_no_request() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let first = Place::new().with("MCP_HTTP_ENABLED", "true").with("MCP_HTTP_PORT", "0");
+    let second = first.clone().with("MCP_HTTP_PORT", port);
+    let owner = first.mcp_ready();
+    let mut window = second.mcp_ready();
+    owner.kill();
+    window.store("without HTTP");
+    assert_eq!(announced_url(&second), Value::Null);
+    let ended = window.close();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("HTTP is not served any more"), "{}", ended.stderr);
 }
 
 /// A service of embeddings that takes requests and answers when the test lets it.

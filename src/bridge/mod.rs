@@ -28,8 +28,9 @@ use session::{ReplayFailure, Session};
 
 /// How much is read at once from either side.
 const READ_BYTES: usize = 64 * 1024;
-/// How long outstanding requests may take after the client closed its end.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long outstanding requests may take after the client closed its end. Some clients send all
+/// they have, close, and read the answers; those in a hurry send a signal.
+const GRACE: Duration = Duration::from_secs(30);
 /// The first pause after a stream that broke before it carried anything; doubled each time.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The longest such pause.

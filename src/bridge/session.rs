@@ -8,7 +8,7 @@ use super::message::{INVALID_REQUEST, Id, Message, NOT_CARRIED, error_line, pars
 use super::outbox::{OUTBOX_BYTES_HIGH, Outbox};
 
 /// From this many requests without an answer on, the client is not read.
-pub(super) const REQUEST_COUNT_HIGH: usize = 1_000;
+const REQUEST_COUNT_HIGH: usize = 1_000;
 /// The same for the bytes of such requests, which are kept until they are answered.
 const REQUEST_BYTES_HIGH: usize = 32 * 1024 * 1024;
 /// Servers that may be lost over one request before it is given up: it may be what kills them.
@@ -417,4 +417,25 @@ fn revision_of(result: &Value) -> Option<String> {
 fn error_text(answer: &Map<String, Value>) -> String {
     let message = answer.get("error").and_then(|error| error.get("message"));
     message.and_then(Value::as_str).unwrap_or("no reason given").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_not_read_while_too_many_of_its_requests_wait() {
+        let mut session = Session::new("run".to_owned(), Map::new());
+        for id in 0..REQUEST_COUNT_HIGH {
+            assert!(session.has_room(), "{id}");
+            let request = json!({"jsonrpc": "2.0", "id": id, "method": "ping"});
+            session.on_client_line(request.to_string().as_bytes());
+        }
+        assert!(!session.has_room());
+        session.on_link_opened();
+        session.to_server.clear();
+        let answer = json!({"jsonrpc": "2.0", "id": 5, "result": {}});
+        session.on_server_line(answer.to_string().as_bytes()).expect("nothing is replayed");
+        assert!(session.has_room());
+    }
 }

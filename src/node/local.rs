@@ -66,7 +66,7 @@ fn router(node: &Arc<Node>, role: Role) -> Router {
     let hand_over = move || async move {
         match role {
             Role::Window => {
-                tracing::info!("handing the database over to a server");
+                tracing::info!("handing the database over");
                 shutdown.cancel();
                 StatusCode::NO_CONTENT
             }

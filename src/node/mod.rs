@@ -5,6 +5,7 @@
 
 mod attach;
 mod error;
+mod handover;
 mod local;
 mod lock;
 mod serve;
@@ -43,7 +44,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 enum Role {
     /// `memnode serve`: keeps the file until it is stopped.
     Server,
-    /// `memnode mcp`: hands the file over when a server asks for it.
+    /// `memnode mcp`: hands the file over to a server, or to a window that serves HTTP.
     Window,
     /// Another command: keeps the file until it is done.
     Command,

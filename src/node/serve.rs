@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::attach::{ATTACH_INTERVAL, ATTACH_TIMEOUT, check_model};
+use super::attach::{ATTACH_TIMEOUT, check_model};
 use super::error::StartError;
-use super::local::ask_to_yield;
+use super::handover::{ASKED_INTERVAL, Asking, Reply};
 use super::lock::{Lock, owner};
 use super::{Node, Role};
 use crate::config::Config;
@@ -86,28 +86,22 @@ async fn take_lock(config: &Config) -> Result<Lock, StartError> {
     let path = &config.store.path;
     let tasks = TaskTracker::new();
     let deadline = Instant::now() + ATTACH_TIMEOUT;
-    let mut asked = None;
+    let mut asking = Asking::default();
     loop {
         if let Some(lock) = Lock::try_take(path)? {
             return Ok(lock);
         }
         let present = owner(path);
         if let Some(owner) = &present
-            && asked != Some(owner.pid)
+            && asking.ask(owner, &tasks).await == Reply::Refused
+            && owner.url.is_some()
         {
-            match ask_to_yield(&owner.socket, &tasks).await {
-                Ok(true) => asked = Some(owner.pid),
-                Ok(false) if owner.url.is_some() => {
-                    return Err(StartError::Locked { pid: owner.pid, url: owner.url.clone() });
-                }
-                Ok(false) => {}
-                Err(error) => tracing::debug!(%error, "the owner cannot be asked yet"),
-            }
+            return Err(StartError::Locked { pid: owner.pid, url: owner.url.clone() });
         }
         if Instant::now() > deadline {
             let (pid, url) = present.map_or((0, None), |owner| (owner.pid, owner.url));
             return Err(StartError::Locked { pid, url });
         }
-        tokio::time::sleep(ATTACH_INTERVAL / 4).await;
+        tokio::time::sleep(ASKED_INTERVAL).await;
     }
 }

@@ -1,16 +1,19 @@
 //! `memnode mcp`: a client's standard input and output, bridged to whoever owns the file.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::attach::{ATTACH_INTERVAL, ATTACH_TIMEOUT, check_model, check_model_unless_owned};
 use super::error::StartError;
+use super::handover::{ASKED_INTERVAL, Asking, Reply};
 use super::local::connect_mcp;
 use super::lock::{Lock, owner};
 use super::serve::{bind, serve_tcp, url_of};
@@ -22,8 +25,8 @@ use crate::{Code, Error};
 
 /// Bytes that may be under way between the bridge and a server in this process.
 const DUPLEX_BYTES: usize = 256 * 1024;
-/// How long a window waits before it takes a file whose owner went: a server that asked for the
-/// file looks more often than that.
+/// How long a window waits before it takes a file whose owner went: whoever asked for the file
+/// looks more often than that.
 const TAKE_OVER_DELAY: Duration = Duration::from_millis(40);
 /// The key under which a bridge tells where its client works.
 const META_DIRECTORY: &str = "memnode/cwd";
@@ -36,7 +39,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Answers MCP on standard input and output until the client hangs up or `shutdown`. With `http`
-/// the process also serves the API while it owns the file.
+/// the process also serves the API, unless another one does.
 ///
 /// # Errors
 /// See [`StartError`].
@@ -53,6 +56,7 @@ pub async fn mcp_stdio(
     let window = Arc::new(Window {
         config: config.clone(),
         http,
+        has_attached: AtomicBool::new(false),
         node: Mutex::new(None),
         tasks: TaskTracker::new(),
         failure: Mutex::new(None),
@@ -95,6 +99,8 @@ fn working_directory() -> String {
 struct Window {
     config: Config,
     http: bool,
+    /// Whether there has been a stream before.
+    has_attached: AtomicBool,
     node: Mutex<Option<Arc<Node>>>,
     tasks: TaskTracker,
     /// Why no stream can be had, in the words of a start.
@@ -105,7 +111,10 @@ impl Window {
     /// A stream to the owner, which this process becomes when there is none.
     async fn connect(self: Arc<Self>) -> crate::Result<Box<dyn Stream>> {
         match self.try_connect().await {
-            Ok(stream) => Ok(stream),
+            Ok(stream) => {
+                self.has_attached.store(true, Ordering::Relaxed);
+                Ok(stream)
+            }
             Err(error) => {
                 let told = Error::new(Code::Unavailable, error.to_string());
                 *self.failure.lock() = Some(error);
@@ -117,16 +126,26 @@ impl Window {
     async fn try_connect(&self) -> Result<Box<dyn Stream>, StartError> {
         let path = &self.config.store.path;
         let was_owned = self.give_up_node().await;
-        if was_owned {
+        let has_attached = self.has_attached.load(Ordering::Relaxed);
+        if was_owned || (has_attached && !self.http) {
             tokio::time::sleep(TAKE_OVER_DELAY).await;
         }
         let mut deadline = Instant::now() + ATTACH_TIMEOUT;
+        let mut asking = Asking::default();
         loop {
             if let Some(lock) = Lock::try_take(path)? {
                 return self.own(lock).await;
             }
             let present = owner(path);
             if let Some(owner) = &present {
+                // A window that serves HTTP takes the place of one that does not.
+                if self.http
+                    && owner.url.is_none()
+                    && asking.ask(owner, &self.tasks).await == Reply::Agreed
+                {
+                    tokio::time::sleep(ASKED_INTERVAL).await;
+                    continue;
+                }
                 match connect_mcp(&owner.socket, &self.tasks).await {
                     Ok(stream) => return Ok(Box::new(stream)),
                     Err(error) => tracing::debug!(%error, "the owner does not answer yet"),
@@ -154,10 +173,26 @@ impl Window {
         }
     }
 
+    /// Where the API is served, if it is. A client that works already is not cut off for a port
+    /// that was taken meanwhile.
+    async fn listener(&self) -> Result<Option<TcpListener>, StartError> {
+        if !self.http {
+            return Ok(None);
+        }
+        match bind(&self.config).await {
+            Ok(listener) => Ok(Some(listener)),
+            Err(error) if self.has_attached.load(Ordering::Relaxed) => {
+                tracing::error!(%error, "HTTP is not served any more");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Becomes the owner and serves the client in this process.
     async fn own(&self, lock: Lock) -> Result<Box<dyn Stream>, StartError> {
         check_model(&self.config)?;
-        let listener = if self.http { Some(bind(&self.config).await?) } else { None };
+        let listener = self.listener().await?;
         let url = listener.as_ref().map(url_of).transpose()?;
         if let Some(url) = &url {
             tracing::info!(%url, "serving the API beside standard input and output");

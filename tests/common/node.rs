@@ -2,13 +2,17 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::client::Client;
 use super::eventually;
+
+/// How long a command may run.
+const RUN_DEADLINE: Duration = Duration::from_secs(180);
 
 /// A data directory of its own, with the settings that every process on it gets.
 #[derive(Clone)]
@@ -79,7 +83,8 @@ impl Place {
 
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Finished {
-        Finished::of(self.command(arguments).output().expect("the binary runs"), arguments)
+        let child = self.command(arguments).spawn().expect("the binary runs");
+        Finished::within(RUN_DEADLINE, child, arguments)
     }
 
     /// Runs a command to its end with bytes on its standard input.
@@ -92,9 +97,9 @@ impl Place {
             // The command may stop reading early; what it made of the input is what counts.
             let _ = pipe.write_all(&input);
         });
-        let output = child.wait_with_output().expect("the binary ends");
+        let finished = Finished::within(RUN_DEADLINE, child, arguments);
         writing.join().expect("writing does not panic");
-        Finished::of(output, arguments)
+        finished
     }
 
     /// Starts a server on a free port and waits until it takes requests.
@@ -142,13 +147,34 @@ pub struct Finished {
 }
 
 impl Finished {
-    fn of(output: Output, arguments: &[&str]) -> Self {
-        Finished {
+    /// Waits for the end of a command, which it must come to by itself.
+    ///
+    /// # Panics
+    /// When it does not in time; the process is ended then.
+    #[track_caller]
+    fn within(deadline: Duration, mut child: Child, arguments: &[&str]) -> Self {
+        let stdout = collect(child.stdout.take().expect("a pipe"));
+        let stderr = collect(child.stderr.take().expect("a pipe"));
+        let until = Instant::now() + deadline;
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("the process is ours") {
+                break Some(status);
+            }
+            if Instant::now() > until {
+                child.kill().expect("the process is ours");
+                child.wait().expect("the process is ours");
+                break None;
+            }
+            std::thread::park_timeout(Duration::from_millis(2));
+        };
+        let finished = Finished {
             arguments: arguments.join(" "),
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+            code: status.and_then(|status| status.code()),
+            stdout: stdout.join().expect("reading does not panic"),
+            stderr: stderr.join().expect("reading does not panic"),
+        };
+        assert!(status.is_some(), "not over within {deadline:?}: {finished:#?}");
+        finished
     }
 
     /// # Panics

