@@ -33,7 +33,7 @@ test: ## Run every test (fetches the model and an MCP client once)
 	$(call fetch_model,$(target)/debug/memnode)
 	tests/client/prepare $(client)
 	if cargo nextest --version >/dev/null 2>&1; \
-		then cargo nextest run --workspace --locked; \
+		then cargo nextest run --workspace --locked $(if $(CI),--no-fail-fast); \
 		else cargo test --workspace --locked --lib --bins --tests; \
 	fi
 	cargo test --workspace --locked --doc

@@ -1,11 +1,8 @@
 //! Files in, files out: nothing lost, nothing twice, bad lines named.
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 
-use crate::common::eventually;
-use crate::common::node::{Place, signal};
+use crate::common::node::Place;
 
 fn write(place: &Place, name: &str, bytes: &[u8]) -> String {
     let path = place.path().join(name);
@@ -93,36 +90,4 @@ fn an_export_comes_back_the_same() {
     };
     assert_eq!(exported(&place).len(), 3);
     assert_eq!(exported(&place), exported(&copy));
-}
-
-#[test]
-fn an_import_that_is_killed_or_interrupted_goes_on_where_it_was() {
-    let place = Place::new();
-    let count = 1_500_u64;
-    let file = place.path().join("many.jsonl");
-    let mut lines = std::fs::File::create(&file).expect("a file");
-    for number in 0..count {
-        let content = format!("entry {number} of the long list");
-        writeln!(lines, "{}", json!({ "content": content })).expect("room");
-    }
-    let file = file.display().to_string();
-    let mut reached = 0;
-    for (round, name) in ["KILL", "INT", "KILL"].into_iter().enumerate() {
-        let mut child = place.command(&["import", &file]).spawn().expect("the binary runs");
-        // Another command sees what is acknowledged, through the importing process itself.
-        let at_least = reached + 128;
-        eventually("the import gets on", || (total(&place) >= at_least).then_some(()));
-        let acknowledged = total(&place);
-        signal(child.id(), name);
-        let status = child.wait().expect("it ends");
-        if name == "INT" {
-            assert_eq!(status.code(), Some(130), "round {round}");
-        }
-        reached = total(&place);
-        assert!(reached >= acknowledged, "round {round}: {acknowledged} were there, now {reached}");
-        assert!(place.run(&["verify"]).ok().stdout.contains("sound"));
-    }
-    let finished = place.run(&["import", &file]).ok();
-    assert_eq!(total(&place), count, "{finished:#?}");
-    assert!(finished.stdout.contains(&format!("already there {reached}")), "{finished:#?}");
 }

@@ -1,12 +1,18 @@
 //! Black-box tests: real processes, real files, real clients.
 
 mod cli_exit;
+mod cli_output;
+mod cli_service;
+mod cli_settings;
 mod common;
 mod crash_disk;
+mod crash_files;
 mod crash_kill;
 mod crash_power;
 mod crash_trace;
+mod docs;
 mod import_export;
+mod import_large;
 mod mcp_client;
 mod mcp_http;
 mod mcp_modes;
@@ -14,6 +20,7 @@ mod mcp_protocol;
 mod mcp_stdio;
 mod mcp_survival;
 mod mcp_tools;
+mod model;
 mod ownership;
 mod peer_client;
 mod peer_file;
@@ -35,3 +42,4 @@ mod rest_protocol;
 mod rest_search;
 mod rest_transfer;
 mod smoke;
+mod tidy;

@@ -1,131 +1,15 @@
 //! Moving a file to another model: searches go on, an interruption loses nothing.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::common::embedder::{DIMENSION, Stub};
 use crate::common::eventually;
 use crate::common::node::Place;
 
-/// Numbers in a vector of the stub.
-const DIMENSION: usize = 8;
 /// Memories of a file that moves.
 const COUNT: usize = 300;
-
-/// A service that speaks the embeddings call of OpenAI: each word adds to one number.
-struct Stub {
-    url: String,
-    /// Texts that were answered.
-    answered: Arc<AtomicUsize>,
-    gate: Arc<Gate>,
-}
-
-/// Holds answers back once so many texts were answered.
-#[derive(Default)]
-struct Gate {
-    open_until: Mutex<usize>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn wait(&self, answered: usize) {
-        let limit = self.open_until.lock().expect("no panic");
-        let held = self.changed.wait_while(limit, |limit| answered >= *limit);
-        drop(held.expect("no panic"));
-    }
-
-    fn open(&self, until: usize) {
-        *self.open_until.lock().expect("no panic") = until;
-        self.changed.notify_all();
-    }
-}
-
-impl Stub {
-    /// One that answers so many texts and then waits.
-    fn until(count: usize) -> Stub {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}/v1/embeddings", listener.local_addr().expect("an address"));
-        let stub = Stub { url, answered: Arc::default(), gate: Arc::default() };
-        stub.gate.open(count);
-        let (answered, gate) = (Arc::clone(&stub.answered), Arc::clone(&stub.gate));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (answered, gate) = (Arc::clone(&answered), Arc::clone(&gate));
-                std::thread::spawn(move || answer(stream, &answered, &gate));
-            }
-        });
-        stub
-    }
-
-    fn new() -> Stub {
-        Stub::until(usize::MAX)
-    }
-
-    fn answered(&self) -> usize {
-        self.answered.load(Ordering::SeqCst)
-    }
-}
-
-/// Answers one connection until it is closed.
-fn answer(mut stream: TcpStream, answered: &AtomicUsize, gate: &Gate) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().ok()?;
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        let request: Value = serde_json::from_slice(&body).ok()?;
-        let texts = request["input"].as_array()?;
-        gate.wait(answered.load(Ordering::SeqCst));
-        let vectors: Vec<Value> = texts
-            .iter()
-            .enumerate()
-            .map(|(index, text)| json!({"index": index, "embedding": vector(text.as_str())}))
-            .collect();
-        let body = json!({"data": vectors, "model": "stub"}).to_string();
-        let head = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).ok()?;
-        stream.write_all(body.as_bytes()).ok()?;
-        answered.fetch_add(texts.len(), Ordering::SeqCst);
-    }
-}
-
-fn vector(text: Option<&str>) -> Vec<f64> {
-    let mut numbers = vec![0.001; DIMENSION];
-    for word in text.unwrap_or_default().to_lowercase().split_whitespace() {
-        let place = word.bytes().fold(7_usize, |sum, byte| sum * 31 + usize::from(byte));
-        numbers[place % DIMENSION] += 1.0;
-    }
-    numbers
-}
-
-/// The same place with the stub as its configured embedder.
-fn with_stub(place: &Place, stub: &Stub) -> Place {
-    place
-        .clone()
-        .with("MEMNODE_EMBEDDER", "openai")
-        .with("MEMNODE_EMBEDDER_URL", &stub.url)
-        .with("MEMNODE_EMBEDDER_MODEL", "stub")
-        .with("MEMNODE_EMBEDDER_DIMENSION", DIMENSION.to_string())
-}
 
 /// A file of the built-in model.
 fn filled() -> Place {
@@ -147,7 +31,7 @@ fn a_file_moves_to_another_model_under_a_running_server() {
     let server = place.serve().ready();
     let client = server.client();
     let stub = Stub::until(100);
-    let moved = with_stub(&place, &stub);
+    let moved = stub.at(&place);
     let mut moving = start(&moved);
     eventually("some texts are moved", || (stub.answered() >= 100).then_some(()));
 
@@ -186,7 +70,7 @@ fn a_file_moves_to_another_model_under_a_running_server() {
 fn a_move_that_is_killed_is_taken_up_where_it_was() {
     let place = filled();
     let stub = Stub::until(150);
-    let mut moving = start(&with_stub(&place, &stub));
+    let mut moving = start(&stub.at(&place));
     eventually("some texts are moved", || (stub.answered() >= 150).then_some(()));
     // Other commands go through the process that moves the file, with the model it still has.
     let found = place.run(&["search", "word7 alpha beta", "--json"]).ok().json();
@@ -197,7 +81,7 @@ fn a_move_that_is_killed_is_taken_up_where_it_was() {
     // Nothing changed for who stays with the old model.
     place.run(&["search", "word7"]).ok();
     let second = Stub::new();
-    let moved = with_stub(&place, &second);
+    let moved = second.at(&place);
     moved.run(&["reembed"]).ok();
     let rest = second.answered();
     assert!(rest < COUNT, "the second run began anew: {rest} texts");
@@ -211,9 +95,9 @@ fn a_move_that_is_killed_is_taken_up_where_it_was() {
 #[test]
 fn a_model_that_cannot_be_asked_changes_nothing() {
     let place = filled();
-    let stub = Stub::new();
-    let gone = Stub { url: "http://127.0.0.1:1/v1/embeddings".to_owned(), ..stub };
-    let failed = with_stub(&place, &gone).run(&["reembed"]);
+    let mut gone = Stub::new();
+    gone.url = "http://127.0.0.1:1/v1/embeddings".to_owned();
+    let failed = gone.at(&place).run(&["reembed"]);
     assert!(matches!(failed.code, Some(1 | 69)), "{failed:#?}");
     assert!(failed.stderr.contains("127.0.0.1:1") || failed.stderr.contains("stub"), "{failed:#?}");
     let found = place.run(&["search", "word7 alpha beta", "--json"]).ok().json();

@@ -164,7 +164,10 @@ fn times_find_what_was_made_then_newest_first() {
 fn a_meaning_ranks_what_the_time_leaves() {
     let (_server, client) = serve();
     let memories: Vec<Value> = (0..60)
-        .map(|n| json!({"content": format!("feeding the cat, day {n}"), "created_at": 1_500_000_000 + n}))
+        .map(|n| {
+            let content = format!("feeding the cat, day {n}");
+            json!({"content": content, "created_at": 1_500_000_000 + n})
+        })
         .chain([
             json!({"content": "taxes are due", "created_at": 1_400_000_000}),
             json!({"content": "the cat was ill", "created_at": 1_400_000_001}),

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 const IMPORTS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("clock", &[]),
+    ("machine", &[]),
     ("config", &["error"]),
     ("memory", &["error", CLUSTER]),
     ("embed", &["config", "error", "memory"]),
@@ -26,8 +27,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "service",
         &[
-            "auth", "clock", "config", "embed", "error", "events", "index", "ingest", "memory",
-            "replica", "store", CLUSTER,
+            "auth", "clock", "config", "embed", "error", "events", "index", "ingest", "machine",
+            "memory", "replica", "store", CLUSTER,
         ],
     ),
     ("http", &["auth", "config", "error", "events", "limit", "memory", "service", "telemetry"]),
@@ -98,7 +99,8 @@ fn every_module_imports_only_what_its_row_allows() {
             faults.push(format!("module {module} has no row in tests/tidy.rs"));
         }
     }
-    for source in &sources {
+    // Files of tests may set a module against its neighbours.
+    for source in sources.iter().filter(|source| !source.is_test) {
         let Some(allowed) = row(&source.module) else { continue };
         for (line, import) in imports(source, &modules) {
             if import != source.module && allowed != ALL && !allowed.contains(&import.as_str()) {

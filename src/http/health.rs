@@ -196,7 +196,7 @@ pub async fn detailed(
         uptime_seconds,
         storage: storage(&stats, &readiness),
         system: SystemBody {
-            memory_percent: crate::machine::memory_percent(),
+            memory_percent: state.service.memory_percent(),
             disk_percent: state.service.disk_percent(),
         },
         performance: PerformanceBody {

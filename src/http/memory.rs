@@ -245,7 +245,7 @@ pub async fn restore(
 #[utoipa::path(get, path = "/api/memories/{hash}/history", tag = "memories",
     operation_id = "get_memory_history",
     params(MemoryPath, NamespaceParameters),
-    responses((status = 200, body = HistoryResponse, description = "Deleted memories have one too.")))]
+    responses((status = 200, body = HistoryResponse, description = "Also of a deleted one.")))]
 pub async fn history(
     State(state): State<AppState>,
     who: Principal,

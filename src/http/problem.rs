@@ -1,4 +1,4 @@
-//! Failures as `application/problem+json` (RFC 9457), shaped so that existing clients can read them.
+//! Failures as `application/problem+json` (RFC 9457), in a shape that existing clients can read.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ const RETRY_SOON_S: u32 = 1;
 /// When to try again after the disk was full: the store probes that often, in seconds.
 const RETRY_DISK_S: u32 = 10;
 
-/// How a handler fails. [`super::layer::problems`] writes the body, since only it knows the request.
+/// How a handler fails. [`super::layer::problems`] writes the body: it knows the request.
 #[derive(Clone, Debug)]
 pub struct Problem(Arc<Parts>);
 

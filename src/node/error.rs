@@ -32,7 +32,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// Another process owns the file and does not answer, or serves it already.
-    #[error("process {pid} owns the database{}", .url.as_ref().map(|url| format!(" and serves it at {url}")).unwrap_or_default())]
+    #[error("process {pid} owns the database{}", served_at(.url.as_deref()))]
     Locked {
         /// Its process id.
         pid: u32,
@@ -70,6 +70,10 @@ pub enum StartError {
     /// A defect.
     #[error("{0}")]
     Internal(String),
+}
+
+fn served_at(url: Option<&str>) -> String {
+    url.map(|url| format!(" and serves it at {url}")).unwrap_or_default()
 }
 
 impl StartError {

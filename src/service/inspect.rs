@@ -118,6 +118,11 @@ impl Service {
         })
     }
 
+    /// Share of the memory in use, 0 to 100; `None` where it cannot be told.
+    pub fn memory_percent(&self) -> Option<f64> {
+        crate::machine::memory_percent()
+    }
+
     /// Share of the disk in use where the file is, 0 to 100; `None` where it cannot be told.
     pub fn disk_percent(&self) -> Option<f64> {
         crate::machine::disk_percent(self.parts.store.path())

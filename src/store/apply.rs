@@ -89,7 +89,8 @@ impl Line<'_> {
         let sql = "INSERT INTO memory (id, namespace, content_hash, live, created_at, updated_at, \
                    memory_type, tags, metadata, origin, content, version, record, write_origin, \
                    write_oseq, write_at, write_changed) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
+                   ?16, ?17)";
         connection.prepare_cached(sql)?.execute(params![
             self.id.0,
             self.op.namespace,

@@ -36,7 +36,8 @@ pub enum StoreError {
     Foreign(PathBuf),
     /// The file was written by a later version.
     #[error(
-        "{} has schema version {found}, this binary knows {known}: use a newer memnode", .path.display()
+        "{} has schema version {found}, this binary knows {known}: use a newer memnode",
+        .path.display()
     )]
     Newer {
         /// The file.

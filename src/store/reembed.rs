@@ -82,7 +82,8 @@ impl Writer<'_> {
     /// Keeps vectors of the new model for texts that are still what they were.
     pub fn reembed_keep(&mut self, done: &[(Unembedded, Vec<f32>)]) -> Result<(), StoreError> {
         let sql = "INSERT OR REPLACE INTO reembed_vector (row, vector) SELECT ?1, ?2 \
-                   WHERE EXISTS (SELECT 1 FROM memory WHERE row = ?1 AND live = 1 AND content = ?3)";
+                   WHERE EXISTS \
+                   (SELECT 1 FROM memory WHERE row = ?1 AND live = 1 AND content = ?3)";
         let mut statement = self.connection().prepare_cached(sql)?;
         for (text, vector) in done {
             statement.execute(params![text.row, vector_bytes(vector), text.content])?;

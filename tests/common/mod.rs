@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test module uses a part of it")]
 
 pub mod client;
+pub mod embedder;
 pub mod node;
 pub mod python;
 pub mod raw;

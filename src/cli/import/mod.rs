@@ -94,8 +94,8 @@ fn check_source(path: &Path) -> Result<Input, Failure> {
             Ok(Input::Peer(path.to_owned()))
         }
         FileKind::Ours(_) => Err(Failure::BadInput(format!(
-            "{shown} is a database of memnode: import what `memnode --store-path {shown} export -A` \
-             writes"
+            "{shown} is a database of memnode: import what \
+             `memnode --store-path {shown} export -A` writes"
         ))),
         FileKind::Absent | FileKind::Foreign => Err(Failure::BadInput(format!(
             "{shown} is a SQLite file, but not one of mcp-memory-service; text, Markdown, JSON \

@@ -240,7 +240,8 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_a_fault_with_its_position() {
-        let at = |position: usize| json!({"type": "json_invalid", "loc": ["body", position], "input": {}});
+        let at =
+            |place: usize| json!({"type": "json_invalid", "loc": ["body", place], "input": {}});
         check(b"", at(0));
         check(b"{\"content\":", at(10));
         check(b"{\"content\": NaN}", at(12));

@@ -143,7 +143,8 @@ mod tests {
         let host = "memory.example:8443".parse().unwrap();
         assert_eq!(
             challenge("https", &host),
-            "Bearer resource_metadata=\"https://memory.example:8443/.well-known/oauth-protected-resource\""
+            "Bearer resource_metadata=\"https://memory.example:8443\
+             /.well-known/oauth-protected-resource\""
         );
     }
 }
