@@ -32,11 +32,11 @@ test: ## Run every test (fetches the model and an MCP client once)
 	cargo build --locked
 	$(call fetch_model,$(target)/debug/memnode)
 	tests/client/prepare $(client)
+	cargo test --workspace --locked --doc
 	if cargo nextest --version >/dev/null 2>&1; \
 		then cargo nextest run --workspace --locked $(if $(CI),--no-fail-fast); \
 		else cargo test --workspace --locked --lib --bins --tests; \
 	fi
-	cargo test --workspace --locked --doc
 
 .PHONY: demo
 demo: $(if $(filter $(release),$(MEMNODE)),model) ## Ask ten questions of 10,000 real texts, or your own of FILE=text

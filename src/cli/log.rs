@@ -1,5 +1,7 @@
 //! The log of this process, on standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Loaded, LogFormat, Source};
@@ -19,6 +21,8 @@ pub(super) fn start(loaded: &Loaded, runs_on: bool) {
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(EnvFilter::builder().parse_lossy(format!("{QUIET},{filter}")));
+    // Colours are for people: a file or a journal gets none.
+    let builder = if std::io::stderr().is_terminal() { builder } else { builder.with_ansi(false) };
     // Only a second log in one process can fail, and then the first goes on.
     let _ = match loaded.config.log.format {
         LogFormat::Human => builder.with_target(false).try_init(),
