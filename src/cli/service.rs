@@ -46,8 +46,9 @@ fn refuse_root(is_root: bool) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::NotAllowed(
-        "this installs a unit for one user, not for root; use deploy/memnode.service for the \
-         whole machine, or run it as the user whose memories these are"
+        "this installs a unit for one user, not for root; use \
+         deploy/systemd/memnode.service for the whole machine, \
+         or run it as the user whose memories these are"
             .to_owned(),
     ))
 }
