@@ -82,9 +82,34 @@ impl IntervalSet {
         IntervalSet { intervals: rest }
     }
 
+    /// What is in both sets.
+    pub fn intersect(&self, other: &IntervalSet) -> IntervalSet {
+        self.subtract(&self.subtract(other))
+    }
+
+    /// The first `count_max` numbers.
+    pub fn take(&self, count_max: u64) -> IntervalSet {
+        let mut left = count_max;
+        let mut intervals = Vec::new();
+        for (lo, hi) in self.iter() {
+            if left == 0 {
+                break;
+            }
+            let hi = hi.min(lo.saturating_add(left - 1));
+            left -= hi - lo + 1;
+            intervals.push((lo, hi));
+        }
+        IntervalSet { intervals }
+    }
+
     /// The intervals `(lo, hi)`, ends included, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
         self.intervals.iter().copied()
+    }
+
+    /// The smallest number, `None` when empty.
+    pub fn first(&self) -> Option<u64> {
+        self.intervals.first().map(|&(start, _)| start)
     }
 
     /// The greatest number, 0 when empty.
@@ -209,6 +234,11 @@ mod tests {
             prop_assert_eq!(numbers(&joined), &a_model | &b_model);
             let rest = a.subtract(&b);
             prop_assert_eq!(numbers(&rest), &a_model - &b_model);
+            prop_assert_eq!(numbers(&a.intersect(&b)), &a_model & &b_model);
+            prop_assert_eq!(a.first(), a_model.first().copied());
+            let first: BTreeSet<u64> = a_model.iter().copied().take(3).collect();
+            prop_assert_eq!(numbers(&a.take(3)), first);
+            prop_assert!(a.take(0).is_empty());
             prop_assert!(is_normal(&a) && is_normal(&joined) && is_normal(&rest));
         }
 

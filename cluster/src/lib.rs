@@ -22,6 +22,7 @@ mod record;
 mod testing;
 pub mod value;
 mod vector;
+pub mod wire;
 
 pub use change::{CreateValues, UpdateValues, create, delete, purge, update};
 pub use clock::{Clock, ClockExhausted, LocalClock, Observed, SKEW_MILLIS_MAX};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::error::NameError;
+use crate::error::{Invalid, NameError};
 
 /// The greatest sequence number: what an SQLite integer holds.
 pub const OSEQ_MAX: u64 = i64::MAX as u64;
@@ -113,6 +113,11 @@ impl FromStr for Dot {
             _ => Err(NameError::Dot),
         }
     }
+}
+
+/// Checks a number that came from elsewhere.
+pub(crate) fn check_oseq(oseq: u64) -> Result<(), Invalid> {
+    if (1..=OSEQ_MAX).contains(&oseq) { Ok(()) } else { Err(Invalid::Sequence(oseq)) }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
+use std::ops::Bound;
 
 use minicbor::decode::{Decoder, Error};
 use sha2::{Digest, Sha256};
@@ -78,6 +79,51 @@ impl Vector {
     /// Whether every dot of the other is in this vector.
     pub fn covers(&self, other: &Vector) -> bool {
         other.subtract(self).is_empty()
+    }
+
+    /// The dots that both vectors hold.
+    pub fn intersect(&self, other: &Vector) -> Vector {
+        let both = self.origins.iter().filter_map(|(origin, ours)| {
+            let both = ours.intersect(other.get(origin)?);
+            (!both.is_empty()).then(|| (origin.clone(), both))
+        });
+        Vector { origins: both.collect() }
+    }
+
+    /// Puts what is known of one origin in the place of what was.
+    pub fn replace(&mut self, origin: &Origin, known: IntervalSet) {
+        if known.is_empty() {
+            self.origins.remove(origin);
+        } else {
+            self.origins.insert(origin.clone(), known);
+        }
+    }
+
+    /// The origins after one, as many as fit into about `bytes_max` when encoded, at least one;
+    /// and whether there are more.
+    pub fn page(&self, after: Option<&Origin>, bytes_max: usize) -> (Vector, bool) {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut page = Vector::default();
+        let mut bytes = 0;
+        for (origin, set) in self.origins.range((start, Bound::Unbounded)) {
+            // Nine bytes a number at most, and the name.
+            bytes += origin.node.as_str().len() + 16 + 18 * set.interval_count() as usize;
+            if bytes > bytes_max && !page.is_empty() {
+                return (page, true);
+            }
+            page.origins.insert(origin.clone(), set.clone());
+        }
+        (page, false)
+    }
+
+    /// How many dots there are.
+    pub fn count(&self) -> u64 {
+        self.origins.values().map(IntervalSet::count).sum()
+    }
+
+    /// The last origin by name and epoch.
+    pub fn last_origin(&self) -> Option<&Origin> {
+        self.origins.keys().next_back()
     }
 
     /// Whether there is no dot at all.
@@ -212,6 +258,22 @@ mod tests {
         }
 
         #[test]
+        fn its_pages_make_the_whole(vector in any_vector(), bytes_max in 0..200usize) {
+            let (mut joined, mut after, mut pages) = (Vector::default(), None, 0);
+            loop {
+                let (page, more) = vector.page(after.as_ref(), bytes_max);
+                joined.join(&page);
+                pages += 1;
+                prop_assert!(pages <= 10);
+                after = page.last_origin().cloned();
+                if !more {
+                    break;
+                }
+            }
+            prop_assert_eq!(joined, vector);
+        }
+
+        #[test]
         fn random_bytes_never_panic(bytes in any::<Vec<u8>>()) {
             let _refused_or_not = Vector::decode(&bytes);
         }
@@ -223,6 +285,8 @@ mod tests {
             prop_assert_eq!(joined.contains(&dot), a.contains(&dot) || b.contains(&dot));
             prop_assert_eq!(a.subtract(&b).contains(&dot), a.contains(&dot) && !b.contains(&dot));
             prop_assert!(joined.covers(&a) && joined.covers(&b));
+            prop_assert_eq!(a.intersect(&b).contains(&dot), a.contains(&dot) && b.contains(&dot));
+            prop_assert_eq!(a.intersect(&b).encode(), b.intersect(&a).encode());
             prop_assert_eq!(joined.insert(&dot), !a.contains(&dot) && !b.contains(&dot));
         }
     }

@@ -185,7 +185,7 @@ impl Op {
 }
 
 impl Embedding {
-    fn is_valid(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         let model = &self.model;
         (1..=EMBEDDING_MODEL_BYTES_MAX).contains(&model.len())
             && !model.contains(char::is_control)

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
 use crate::error::Invalid;
-use crate::origin::{Dot, OSEQ_MAX};
+use crate::origin::{Dot, check_oseq};
 use crate::part::Part;
 use crate::value;
 use crate::vector::truncated;
@@ -196,10 +196,7 @@ impl Stamp {
         if self.era >= self.clock {
             return Err(Invalid::Era);
         }
-        if !(1..=OSEQ_MAX).contains(&self.dot.oseq) {
-            return Err(Invalid::Sequence(self.dot.oseq));
-        }
-        Ok(())
+        check_oseq(self.dot.oseq)
     }
 }
 
