@@ -53,6 +53,20 @@ fn a_missing_model_ends_with_69_and_makes_nothing() {
 }
 
 #[test]
+fn a_node_that_is_not_ready_is_told_by_the_exit_code() {
+    let place = Place::new();
+    refused(&place, &["ready"], 69, "no node runs on");
+    assert!(!place.database().exists(), "asking made a file");
+    let server = place.serve().ready();
+    assert_eq!(place.run(&["ready"]).ok().stdout, "ready\n");
+    assert_eq!(place.run(&["ready", "--json"]).ok().json()["status"], "ready");
+    server.signal("STOP");
+    refused(&place, &["ready"], 69, &server.pid().to_string());
+    server.kill();
+    refused(&place, &["ready"], 75, "no node answers");
+}
+
+#[test]
 fn a_taken_port_ends_with_73_and_a_taken_file_with_75() {
     let place = Place::new();
     let server = place.serve();

@@ -23,6 +23,8 @@ pub(super) enum Command {
     Serve,
     /// Speak MCP over standard input and output, for an agent to start
     Mcp,
+    /// Ask whether the node that runs here takes requests, for health checks
+    Ready,
     /// Store a memory
     Add(AddArgs),
     /// Find memories by meaning, words, tags and time
@@ -336,7 +338,7 @@ pub(super) enum ServiceCommand {
 
 /// The commands by what they are for, in the order of the help.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Run", &["serve", "mcp", "service"]),
+    ("Run", &["serve", "mcp", "ready", "service"]),
     (
         "Remember",
         &[

@@ -86,6 +86,9 @@ pub(super) enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// No node runs here, or it does not answer.
+    #[error("{0}")]
+    NotRunning(String),
     /// The file is damaged; how was shown already.
     #[error("{0}")]
     Damaged(String),
@@ -131,7 +134,7 @@ impl Failure {
             Failure::BrokenOff { code, .. } => trouble_exit(code).unwrap_or(Exit::Failed),
             Failure::Embed(error) => embed_exit(error),
             Failure::Fetch(error) => fetch_exit(error),
-            Failure::Model(_) => Exit::Unavailable,
+            Failure::Model(_) | Failure::NotRunning(_) => Exit::Unavailable,
             Failure::BadInput(_) => Exit::BadInput,
             Failure::Damaged(_) => Exit::File,
             Failure::Io { source, .. } => io_exit(source),
@@ -307,6 +310,7 @@ mod tests {
         check(ConfigError::Contradiction("x".into()), Exit::Usage);
         check(Failure::BadInput("x".into()), Exit::BadInput);
         check(Failure::Model("x".into()), Exit::Unavailable);
+        check(Failure::NotRunning("x".into()), Exit::Unavailable);
         check(Failure::Damaged("x".into()), Exit::File);
         check(Failure::io("x", error(io::ErrorKind::NotFound)), Exit::File);
         check(Failure::io("x", denied()), Exit::NotAllowed);

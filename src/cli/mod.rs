@@ -15,6 +15,7 @@ mod log;
 mod model;
 mod output;
 mod progress;
+mod ready;
 mod reembed;
 mod serve;
 mod service;
@@ -139,6 +140,7 @@ async fn dispatch(
     match command {
         Command::Serve => serve::serve(&call).await,
         Command::Mcp => serve::mcp(&call).await,
+        Command::Ready => ready::run(&call).await,
         Command::Add(args) => add::run(&call, args).await,
         Command::Search(args) => find::search(&call, args).await,
         Command::List(args) => find::list(&call, args).await,
