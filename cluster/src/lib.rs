@@ -18,6 +18,7 @@ mod op;
 mod origin;
 mod part;
 mod record;
+pub mod replicator;
 #[cfg(test)]
 mod testing;
 pub mod value;

@@ -3,7 +3,6 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use super::codec;
 use super::message::Root;
 use crate::interval::IntervalSet;
 use crate::op::{ClusterId, Embedding};

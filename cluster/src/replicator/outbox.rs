@@ -1,0 +1,204 @@
+//! Own ops on their way into the stream.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::{AlarmKind, Effect, Replicator};
+use crate::origin::{Dot, Origin};
+use crate::vector::Vector;
+
+/// Messages that may be under way.
+const IN_FLIGHT_COUNT_MAX: usize = 256;
+/// Most ops of one run.
+const RUN_COUNT_MAX: u64 = 64;
+/// Longest wait before a failed run is sent again, in milliseconds.
+const BACK_OFF_MS_MAX: u64 = 10_000;
+/// First wait, in milliseconds.
+const BACK_OFF_MS: u64 = 100;
+/// Refusals after which an op is parked.
+const REFUSED_COUNT_MAX: u32 = 3;
+/// How long published runs wait to be marked, in milliseconds.
+const MARK_MS: u64 = 1_000;
+/// Published runs that make the mark due at once.
+const MARK_COUNT: usize = 500;
+/// Own ops whose hash is remembered, to tell an echo from a twin.
+const ECHO_COUNT_MAX: usize = 4_096;
+
+#[derive(Debug)]
+pub(super) struct Outbox {
+    /// Not in the stream, as far as is known.
+    pending: Vector,
+    /// Being sent.
+    in_flight: Vector,
+    in_flight_count: usize,
+    /// Refused too often.
+    parked: Vector,
+    refused: BTreeMap<(Origin, u64), u32>,
+    failures: u32,
+    not_before: u64,
+    published: Vec<(Origin, u64, u64, u64)>,
+    mark_due: u64,
+    echoes: HashMap<Dot, u64>,
+    echo_order: VecDeque<Dot>,
+}
+
+impl Outbox {
+    pub(super) fn new(unpublished: Vector) -> Outbox {
+        Outbox {
+            pending: unpublished,
+            in_flight: Vector::default(),
+            in_flight_count: 0,
+            parked: Vector::default(),
+            refused: BTreeMap::new(),
+            failures: 0,
+            not_before: 0,
+            published: Vec::new(),
+            mark_due: 0,
+            echoes: HashMap::new(),
+            echo_order: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, origin: &Origin, lo: u64, hi: u64) {
+        self.pending.insert_range(origin, lo, hi);
+    }
+
+    /// Sends everything that the store keeps once more: the stream lost it.
+    pub(super) fn refill(&mut self, kept: &Vector) {
+        self.pending.join(&kept.subtract(&self.in_flight));
+        self.parked = Vector::default();
+    }
+
+    /// What was under way when the connection broke is sent again.
+    pub(super) fn unsend(&mut self) {
+        self.pending.join(&self.in_flight);
+        self.in_flight = Vector::default();
+        self.in_flight_count = 0;
+    }
+
+    pub(super) fn is_pending(&self, dot: &Dot) -> bool {
+        [&self.pending, &self.in_flight, &self.parked].iter().any(|vector| vector.contains(dot))
+    }
+
+    /// A vector but for own ops that still have to be sent.
+    pub(super) fn without_unsent(&self, vector: Vector) -> Vector {
+        vector.subtract(&self.pending).subtract(&self.in_flight).subtract(&self.parked)
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.pending.count() + self.in_flight.count() + self.parked.count()
+    }
+
+    /// Whether an op under an own dot is not the one that was published here.
+    pub(super) fn is_twin(&self, dot: &Dot, hash: u64) -> bool {
+        self.echoes.get(dot).is_some_and(|known| *known != hash)
+    }
+
+    fn remember(&mut self, dot: Dot, hash: u64) {
+        if self.echoes.insert(dot.clone(), hash).is_none() {
+            self.echo_order.push_back(dot);
+        }
+        if self.echo_order.len() > ECHO_COUNT_MAX
+            && let Some(oldest) = self.echo_order.pop_front()
+        {
+            self.echoes.remove(&oldest);
+        }
+    }
+
+    fn landed(&mut self, origin: &Origin, lo: u64, hi: u64) -> bool {
+        let run = run(origin, lo, hi);
+        let was_in_flight = self.in_flight.covers(&run);
+        if was_in_flight {
+            self.in_flight = self.in_flight.subtract(&run);
+            self.in_flight_count = self.in_flight_count.saturating_sub(1);
+        }
+        was_in_flight
+    }
+}
+
+fn run(origin: &Origin, lo: u64, hi: u64) -> Vector {
+    let mut run = Vector::default();
+    run.insert_range(origin, lo, hi);
+    run
+}
+
+impl Replicator {
+    pub(super) fn tick_outbox(&mut self) {
+        let can_send = self.is_connected && self.stream.is_known();
+        while can_send
+            && self.now >= self.outbox.not_before
+            && self.outbox.in_flight_count < IN_FLIGHT_COUNT_MAX
+        {
+            let first = self.outbox.pending.iter().next();
+            let Some((origin, (lo, hi))) =
+                first.and_then(|(origin, set)| Some((origin.clone(), set.iter().next()?)))
+            else {
+                break;
+            };
+            let hi = hi.min(lo + RUN_COUNT_MAX - 1);
+            let run = run(&origin, lo, hi);
+            self.outbox.pending = self.outbox.pending.subtract(&run);
+            self.outbox.in_flight.join(&run);
+            self.outbox.in_flight_count += 1;
+            self.effects.push_back(Effect::Publish { origin, lo, hi });
+        }
+        let due = self.now >= self.outbox.mark_due || self.outbox.published.len() >= MARK_COUNT;
+        if due && !self.outbox.published.is_empty() {
+            self.outbox.mark_due = self.now + MARK_MS;
+            let published = std::mem::take(&mut self.outbox.published);
+            self.effects.push_back(Effect::MarkPublished(published));
+        }
+    }
+
+    pub(super) fn published(
+        &mut self,
+        origin: &Origin,
+        (lo, hi): (u64, u64),
+        seq: u64,
+        hashes: &[u64],
+    ) {
+        if !self.outbox.landed(origin, lo, hi) {
+            // Sent again meanwhile, after a broken connection: it is there all the same.
+            self.outbox.pending = self.outbox.pending.subtract(&run(origin, lo, hi));
+        }
+        self.outbox.failures = 0;
+        self.outbox.refused.remove(&(origin.clone(), lo));
+        if self.outbox.published.is_empty() {
+            self.outbox.mark_due = self.now + MARK_MS;
+        }
+        self.outbox.published.push((origin.clone(), lo, hi, seq));
+        for (hash, oseq) in hashes.iter().zip(lo..) {
+            self.outbox.remember(Dot { origin: origin.clone(), oseq }, *hash);
+        }
+    }
+
+    pub(super) fn publish_failed(
+        &mut self,
+        origin: &Origin,
+        lo: u64,
+        hi: u64,
+        refused: Option<String>,
+    ) {
+        if !self.outbox.landed(origin, lo, hi) {
+            return;
+        }
+        self.outbox.failures = (self.outbox.failures + 1).min(16);
+        let wait = (BACK_OFF_MS << self.outbox.failures.min(10)).min(BACK_OFF_MS_MAX);
+        // Nodes that lost one server do not come back to it at one moment.
+        let jitter = (self.identity.run ^ self.now).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 100;
+        self.outbox.not_before = self.now + wait + wait * jitter / 200;
+        let run = run(origin, lo, hi);
+        let Some(reason) = refused else {
+            self.outbox.pending.join(&run);
+            return;
+        };
+        let count = self.outbox.refused.entry((origin.clone(), lo)).or_default();
+        *count += 1;
+        if *count >= REFUSED_COUNT_MAX {
+            self.outbox.parked.join(&run);
+            let detail = format!("the server refuses the writes {origin}:{lo} to {hi}: {reason}");
+            self.raise(AlarmKind::PublishRefused, &origin.to_string(), detail);
+        } else {
+            self.outbox.pending.join(&run);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Single inputs and what they lead to; the simulator tests the whole.

@@ -1,0 +1,475 @@
+//! State transfer: what cannot come op by op comes as state and is joined, part by part.
+//!
+//! A transfer reads a peer's vector first and its records after that, so every record holds all
+//! that the vector names, and perhaps more. Once every record that differs is joined and on disk,
+//! the vector is adopted. What the records hold beyond it still arrives as ops; until it has, the
+//! own digest root says more than the own vector and is kept back (`is_covered_by`).
+//!
+//! Both sides are asked the same questions (groups, buckets, state hashes), which are compared
+//! here; only records that differ travel.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{AlarmKind, Applied, AskId, Asked, Effect, PeerKey, Replicator};
+use crate::digest::{BUCKET_COUNT, GROUP_COUNT};
+use crate::origin::Origin;
+use crate::record::RecordId;
+use crate::vector::Vector;
+use crate::wire::{Reply, Request, Root, TransferRecord};
+
+const BUCKETS_PER_GROUP: usize = BUCKET_COUNT / GROUP_COUNT;
+/// Steps that are under way at once.
+const STEP_COUNT_MAX: usize = 6;
+/// Batches that the store has not confirmed.
+const MERGE_COUNT_MAX: usize = 4;
+/// Ids of one request for records.
+const ID_COUNT_MAX: usize = 200;
+/// How often an unanswered step is asked again.
+const TRY_COUNT_MAX: u32 = 5;
+/// Pause after a transfer that failed, or that did not help, in milliseconds.
+const PAUSE_MS: u64 = 5_000;
+/// How long a new node waits to hear of a peer, in milliseconds.
+const JOIN_PATIENCE_MS: u64 = 6_000;
+
+/// Why state is transferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferReason {
+    /// The node is new.
+    Joining,
+    /// The ops are kept nowhere any more.
+    Pruned,
+    /// Equal vectors, unequal digests.
+    Divergence,
+}
+
+/// How far a new node is.
+#[derive(Debug)]
+pub(super) enum Join {
+    /// It is not new.
+    Done,
+    /// It has not heard of anybody; since when it listens, if it does.
+    Alone(Option<u64>),
+    /// The first transfer is wanted or under way.
+    UnderWay,
+}
+
+impl Join {
+    pub(super) fn new(is_fresh: bool) -> Join {
+        if is_fresh { Join::Alone(None) } else { Join::Done }
+    }
+
+    pub(super) fn connected(&mut self, now: u64) {
+        if let Join::Alone(since) = self {
+            since.get_or_insert(now);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Transfers {
+    wanted: Option<(PeerKey, TransferReason)>,
+    not_before: u64,
+    running: Option<Transfer>,
+    /// What records may hold beyond the vector.
+    beyond: Vector,
+    done_count: u64,
+}
+
+#[derive(Debug)]
+struct Transfer {
+    peer: PeerKey,
+    reason: TransferReason,
+    ours: Vector,
+    /// The vector that was read before the first record.
+    theirs: Vector,
+    /// The vector after the last.
+    after: Option<Vector>,
+    todo: VecDeque<Step>,
+    asks: BTreeMap<AskId, (Step, Asked, u32)>,
+    /// One side of a comparison, until the other is in.
+    halves: BTreeMap<Step, Half>,
+    merging: BTreeSet<u64>,
+    adopting: Option<u64>,
+    record_count: u64,
+}
+
+/// What a transfer still has to ask.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    /// The peer's vector, before or after the records.
+    Vector {
+        is_after: bool,
+        from: Option<Origin>,
+    },
+    Groups,
+    Buckets(u16),
+    Hashes(u16),
+    Records(Vec<RecordId>),
+    BucketRecords {
+        first: u16,
+        last: u16,
+        after: Option<RecordId>,
+    },
+}
+
+/// Answers of both sides to one question; hashes gather page by page.
+#[derive(Debug, Default)]
+struct Half {
+    own: Option<Answer>,
+    peer: Option<Answer>,
+    own_hashes: BTreeMap<RecordId, Root>,
+    peer_hashes: BTreeMap<RecordId, Root>,
+}
+
+#[derive(Debug)]
+enum Answer {
+    Groups(Vec<Root>),
+    Buckets(Vec<(Root, u64)>),
+    Hashes,
+}
+
+impl Transfers {
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    pub(super) fn is_waiting_for(&self, number: u64) -> bool {
+        self.running.as_ref().is_some_and(|transfer| {
+            transfer.merging.contains(&number) || transfer.adopting == Some(number)
+        })
+    }
+
+    /// Whether the vector tells of all that records hold.
+    pub(super) fn is_covered_by(&self, vector: &Vector) -> bool {
+        vector.covers(&self.beyond)
+    }
+
+    pub(super) fn done_count(&self) -> u64 {
+        self.done_count
+    }
+
+    pub(super) fn describe(&self) -> Option<(PeerKey, TransferReason, u64)> {
+        let running = self.running.as_ref()?;
+        Some((running.peer.clone(), running.reason, running.record_count))
+    }
+}
+
+impl Transfer {
+    fn new(peer: PeerKey, reason: TransferReason, ours: Vector) -> Transfer {
+        Transfer {
+            peer,
+            reason,
+            ours,
+            theirs: Vector::default(),
+            after: None,
+            todo: VecDeque::from([Step::Vector { is_after: false, from: None }]),
+            asks: BTreeMap::new(),
+            halves: BTreeMap::new(),
+            merging: BTreeSet::new(),
+            adopting: None,
+            record_count: 0,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.todo.is_empty() && self.asks.is_empty() && self.merging.is_empty()
+    }
+
+    /// The next requests of a step: both sides are asked what is compared.
+    fn requests(&self, step: &Step) -> Vec<(Asked, Request)> {
+        let peer = || Asked::Peer(self.peer.clone());
+        let both = |request: Request| vec![(peer(), request.clone()), (Asked::Own, request)];
+        match step {
+            Step::Vector { from, .. } => vec![(peer(), Request::Vector { after: from.clone() })],
+            Step::Groups => both(Request::Groups),
+            Step::Buckets(group) => both(Request::Buckets { group: *group }),
+            Step::Hashes(bucket) => both(Request::Hashes { bucket: *bucket, after: None }),
+            Step::Records(ids) => vec![(peer(), Request::Records { ids: ids.clone() })],
+            Step::BucketRecords { first, last, after } => {
+                let request = Request::BucketRecords { first: *first, last: *last, after: *after };
+                vec![(peer(), request)]
+            }
+        }
+    }
+
+    /// Compares when both sides of a question are in.
+    fn compare(&mut self, step: &Step) {
+        let is_whole =
+            self.halves.get(step).is_some_and(|half| half.own.is_some() && half.peer.is_some());
+        if !is_whole {
+            return;
+        }
+        let Some(half) = self.halves.remove(step) else { return };
+        match (half.own, half.peer) {
+            (Some(Answer::Groups(own)), Some(Answer::Groups(peer))) => {
+                let differing = (0_u16..).zip(own.iter().zip(&peer)).filter(|(_, (o, p))| o != p);
+                self.todo.extend(differing.map(|(group, _)| Step::Buckets(group)));
+            }
+            (Some(Answer::Buckets(own)), Some(Answer::Buckets(peer))) => {
+                if let Step::Buckets(group) = step {
+                    self.compare_buckets(*group, &own, &peer);
+                }
+            }
+            _ => {
+                let (own, peer) = (half.own_hashes, half.peer_hashes);
+                let differing = peer.iter().filter(|(id, hash)| own.get(id) != Some(hash));
+                let ids: Vec<RecordId> = differing.map(|(id, _)| *id).collect();
+                self.todo.extend(ids.chunks(ID_COUNT_MAX).map(|ids| Step::Records(ids.to_vec())));
+            }
+        }
+    }
+
+    /// Neighbouring buckets that are empty here come as a whole, others record by record.
+    fn compare_buckets(&mut self, group: u16, own: &[(Root, u64)], peer: &[(Root, u64)]) {
+        let first_bucket = group * BUCKETS_PER_GROUP as u16;
+        let mut empty: Option<(u16, u16)> = None;
+        for (bucket, (ours, theirs)) in (first_bucket..).zip(own.iter().zip(peer)) {
+            if ours == theirs || theirs.1 == 0 {
+                continue;
+            }
+            if ours.1 > 0 {
+                self.todo.push_back(Step::Hashes(bucket));
+                continue;
+            }
+            // What lies between two such buckets is empty on both sides or equal: harmless.
+            empty = Some(empty.map_or((bucket, bucket), |(first, _)| (first, bucket)));
+        }
+        if let Some((first, last)) = empty {
+            self.todo.push_back(Step::BucketRecords { first, last, after: None });
+        }
+    }
+}
+
+impl Replicator {
+    pub(super) fn want_transfer(&mut self, peer: PeerKey, reason: TransferReason) {
+        if self.transfer.running.is_none() && self.transfer.wanted.is_none() {
+            self.transfer.wanted = Some((peer, reason));
+        }
+    }
+
+    /// A new node takes the state of the first peer that has one.
+    pub(super) fn consider_joining(&mut self, key: &PeerKey) {
+        if !matches!(self.joining, Join::Alone(_)) {
+            return;
+        }
+        let Some(peer) = self.peers.get(key) else { return };
+        if peer.beat.record_count > 0 {
+            self.joining = Join::UnderWay;
+            self.want_transfer(key.clone(), TransferReason::Joining);
+        }
+    }
+
+    /// Whether a new node has its first state, or is alone.
+    pub fn has_joined(&self) -> bool {
+        match self.joining {
+            Join::Done => true,
+            Join::Alone(since) => since.is_none_or(|since| self.now >= since + JOIN_PATIENCE_MS),
+            Join::UnderWay => false,
+        }
+    }
+
+    pub(super) fn tick_transfer(&mut self) {
+        if let Join::Alone(Some(since)) = self.joining
+            && self.now >= since + JOIN_PATIENCE_MS
+        {
+            self.joining = Join::Done;
+        }
+        if self.transfer.running.is_none()
+            && self.is_connected
+            && self.now >= self.transfer.not_before
+            && let Some((peer, reason)) = self.transfer.wanted.take()
+        {
+            self.transfer.running = Some(Transfer::new(peer, reason, self.vector.clone()));
+        }
+        self.go_on();
+    }
+
+    /// Asks what can be asked; finishes when nothing is left.
+    fn go_on(&mut self) {
+        let Some(transfer) = &mut self.transfer.running else { return };
+        let mut requests = Vec::new();
+        while transfer.asks.len() + requests.len() < STEP_COUNT_MAX
+            && transfer.merging.len() < MERGE_COUNT_MAX
+            && let Some(step) = transfer.todo.pop_front()
+        {
+            for (to, request) in transfer.requests(&step) {
+                requests.push((step.clone(), to, request, 0));
+            }
+        }
+        if requests.is_empty() && transfer.is_idle() && transfer.adopting.is_none() {
+            if transfer.after.is_none() {
+                transfer.after = Some(Vector::default());
+                transfer.todo.push_back(Step::Vector { is_after: true, from: None });
+                return self.go_on();
+            }
+            let vector = transfer.theirs.clone();
+            let number = self.number();
+            if let Some(transfer) = &mut self.transfer.running {
+                transfer.adopting = Some(number);
+            }
+            self.effects.push_back(Effect::Adopt { number, vector });
+            return;
+        }
+        for (step, to, request, tries) in requests {
+            self.ask_step(step, to, request, tries);
+        }
+    }
+
+    fn ask_step(&mut self, step: Step, to: Asked, request: Request, tries: u32) {
+        let ask = self.ask(to.clone(), request);
+        if let Some(transfer) = &mut self.transfer.running {
+            transfer.asks.insert(ask, (step, to, tries));
+        }
+    }
+
+    /// An answer to something that the running transfer asked.
+    pub(super) fn transfer_replied(&mut self, ask: AskId, reply: Option<Reply>) {
+        let Some(transfer) = &mut self.transfer.running else { return };
+        let Some((step, to, tries)) = transfer.asks.remove(&ask) else { return };
+        match reply {
+            None | Some(Reply::Refused { .. }) if tries + 1 >= TRY_COUNT_MAX => {
+                return self.give_up("the peer does not answer");
+            }
+            None | Some(Reply::Refused { .. }) => {
+                // Pages of hashes that came before are asked again: they cost little.
+                let request = transfer.requests(&step).into_iter().find(|(who, _)| *who == to);
+                if let Some((to, request)) = request {
+                    self.ask_step(step, to, request, tries + 1);
+                }
+                return;
+            }
+            Some(reply) => self.step_replied(step, to, reply),
+        }
+        self.go_on();
+    }
+
+    fn step_replied(&mut self, step: Step, to: Asked, reply: Reply) {
+        let Some(transfer) = &mut self.transfer.running else { return };
+        let is_own = to == Asked::Own;
+        match (&step, reply) {
+            (Step::Vector { is_after, .. }, Reply::Vector { page, more }) => {
+                let from = page.last_origin().cloned().filter(|_| more);
+                let vector = match &mut transfer.after {
+                    Some(after) if *is_after => after,
+                    _ => &mut transfer.theirs,
+                };
+                vector.join(&page);
+                if from.is_some() {
+                    transfer.todo.push_front(Step::Vector { is_after: *is_after, from });
+                } else if !is_after {
+                    transfer.todo.push_back(Step::Groups);
+                }
+            }
+            (Step::Groups, Reply::Groups { groups }) if groups.len() == GROUP_COUNT => {
+                transfer.answer(&step, is_own, Answer::Groups(groups));
+            }
+            (Step::Buckets(_), Reply::Buckets { buckets })
+                if buckets.len() == BUCKETS_PER_GROUP =>
+            {
+                transfer.answer(&step, is_own, Answer::Buckets(buckets));
+            }
+            (Step::Hashes(bucket), Reply::Hashes { hashes, more }) => {
+                let last = hashes.last().map(|(id, _)| *id).filter(|_| more);
+                let half = transfer.halves.entry(step.clone()).or_default();
+                let side = if is_own { &mut half.own_hashes } else { &mut half.peer_hashes };
+                side.extend(hashes);
+                if last.is_some() {
+                    let request = Request::Hashes { bucket: *bucket, after: last };
+                    return self.ask_step(step, to, request, 0);
+                }
+                transfer.answer(&step, is_own, Answer::Hashes);
+            }
+            (Step::Records(ids), Reply::Records { records, more }) => {
+                let last = records.last().map(TransferRecord::id);
+                if let Some(last) = last.filter(|_| more) {
+                    let rest = ids.iter().copied().filter(|id| *id > last).collect();
+                    transfer.todo.push_back(Step::Records(rest));
+                }
+                self.merge(records);
+            }
+            (Step::BucketRecords { first, last, .. }, Reply::Records { records, more }) => {
+                if let Some(end) = records.last().map(TransferRecord::id).filter(|_| more) {
+                    let next = Step::BucketRecords { first: *first, last: *last, after: Some(end) };
+                    transfer.todo.push_front(next);
+                }
+                self.merge(records);
+            }
+            _ => self.give_up("the peer gave an answer of another shape"),
+        }
+    }
+
+    fn merge(&mut self, records: Vec<TransferRecord>) {
+        if records.is_empty() {
+            return;
+        }
+        let number = self.number();
+        let Some(transfer) = &mut self.transfer.running else { return };
+        transfer.merging.insert(number);
+        transfer.record_count += records.len() as u64;
+        let (ours, theirs) = (transfer.ours.clone(), transfer.theirs.clone());
+        self.effects.push_back(Effect::Merge { number, records, ours, theirs });
+    }
+
+    /// The store is done with records, or with the adoption.
+    pub(super) fn transfer_applied(&mut self, number: u64, outcome: Option<Applied>) {
+        let Some(outcome) = outcome else {
+            return self.give_up("the store does not take the records");
+        };
+        if let Some(reason) = outcome.refused.first() {
+            let detail = format!("a record of a state transfer was refused: {reason}");
+            self.raise(AlarmKind::TransferRefused, "transfer", detail);
+            return self.give_up("records were refused");
+        }
+        let Some(transfer) = &mut self.transfer.running else { return };
+        if transfer.adopting == Some(number) {
+            let transfer = self.transfer.running.take();
+            self.transfer.beyond.join(&transfer.and_then(|t| t.after).unwrap_or_default());
+            self.transfer.beyond = self.transfer.beyond.subtract(&outcome.applied);
+            self.transfer.done_count += 1;
+            self.transfer.not_before = self.now + PAUSE_MS;
+            if matches!(self.joining, Join::UnderWay) {
+                self.joining = Join::Done;
+            }
+            self.beat_soon();
+        } else {
+            transfer.merging.remove(&number);
+        }
+        self.take_outcome(outcome);
+        self.go_on();
+    }
+
+    /// Ends the running transfer without adopting anything: what was joined stays joined.
+    fn give_up(&mut self, _why: &str) {
+        let Some(transfer) = self.transfer.running.take() else { return };
+        // Some of the peer's records are in, whatever its vector was.
+        self.transfer.beyond.join(&transfer.theirs);
+        self.transfer.not_before = self.now + PAUSE_MS;
+        if matches!(self.joining, Join::UnderWay) {
+            self.joining = Join::Alone(Some(self.now));
+        }
+    }
+
+    /// The answer to a request, for whichever road asked.
+    pub(super) fn replied(&mut self, ask: AskId, reply: Option<Reply>) {
+        if self.vector_replied(ask, reply.as_ref()) {
+            return;
+        }
+        if self.range_is_asked(ask) {
+            self.range_replied(ask, reply);
+            return;
+        }
+        self.transfer_replied(ask, reply);
+    }
+}
+
+impl Transfer {
+    fn answer(&mut self, step: &Step, is_own: bool, answer: Answer) {
+        let half = self.halves.entry(step.clone()).or_default();
+        if is_own {
+            half.own = Some(answer);
+        } else {
+            half.peer = Some(answer);
+        }
+        self.compare(step);
+    }
+}
