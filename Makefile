@@ -15,6 +15,10 @@ client := $(cache)/test-client
 # Downloads the model unless every byte of it is there.
 fetch_model = $(1) model verify >/dev/null 2>&1 || $(1) model fetch
 export TEST_PYTHON := $(client)/bin/python
+# NATS servers of the tests, from tests/nats/prepare: a new one, and the older one of Debian.
+nats := $(cache)/test-nats
+export TEST_NATS_SERVER := $(nats)/bin/nats-server
+export TEST_NATS_SERVER_OLD ?= /usr/sbin/nats-server
 
 .PHONY: help
 help: ## Show this list
@@ -28,10 +32,11 @@ serve: model ## Build, fetch the model once, run a node on http://127.0.0.1:8000
 	$(release) serve $(ARGS)
 
 .PHONY: test
-test: ## Run every test (fetches the model and an MCP client once)
+test: ## Run every test (fetches the model, an MCP client and a NATS server once)
 	cargo build --locked
 	$(call fetch_model,$(target)/debug/memnode)
 	tests/client/prepare $(client)
+	tests/nats/prepare $(nats)
 	cargo test --workspace --locked --doc
 	if cargo nextest --version >/dev/null 2>&1; \
 		then cargo nextest run --workspace --locked $(if $(CI),--no-fail-fast); \
