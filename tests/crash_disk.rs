@@ -1,73 +1,12 @@
 //! A full disk: writes are refused, reads go on, and all is well once there is room again.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::common::client::Client;
-use crate::common::node::Place;
-use crate::common::{eventually, skip};
-
-/// A small file system of its own.
-struct Disk {
-    directory: tempfile::TempDir,
-}
-
-impl Disk {
-    /// `None` where file systems cannot be mounted.
-    fn new(kibibytes: usize) -> Option<Disk> {
-        let directory = tempfile::tempdir().expect("a directory");
-        let size = format!("size={kibibytes}k");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(directory.path())
-            .status();
-        if !mount.is_ok_and(|status| status.success()) {
-            skip("no file system can be mounted here: not root");
-            return None;
-        }
-        Some(Disk { directory })
-    }
-
-    fn path(&self) -> &Path {
-        self.directory.path()
-    }
-
-    /// Takes all the room that is left but so many KiB.
-    fn fill_up(&self, but_kibibytes: usize) -> PathBuf {
-        let path = self.path().join("ballast");
-        let mut file =
-            fs::OpenOptions::new().create(true).append(true).open(&path).expect("a file");
-        while file.write_all(&[0; 4096]).is_ok() {}
-        let size = file.metadata().expect("a file").len();
-        file.set_len(size.saturating_sub(but_kibibytes as u64 * 1024)).expect("shorter");
-        path
-    }
-
-    /// A node whose files lie here.
-    fn place(&self) -> Place {
-        Place::new().with("MCP_MEMORY_BASE_DIR", self.path().to_string_lossy())
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.path()).expect("a directory");
-        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
-        let mut names: Vec<String> = entries.flatten().map(name).collect();
-        names.retain(|name| name != "ballast");
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // A process that still looks at it must not keep the test from ending.
-        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
-    }
-}
+use crate::common::disk::Disk;
+use crate::common::eventually;
 
 fn store(client: &Client, number: usize) -> Result<String, Value> {
     // Blanks take room and cost nothing to embed.

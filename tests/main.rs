@@ -11,6 +11,7 @@ mod crash_kill;
 mod crash_power;
 mod crash_trace;
 mod docs;
+mod harness;
 mod import_export;
 mod import_large;
 mod mcp_client;

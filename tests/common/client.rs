@@ -29,10 +29,15 @@ pub struct Answer {
 
 impl Client {
     pub fn new(url: &str) -> Self {
+        Self::within(TIMEOUT, url)
+    }
+
+    /// One that waits no longer than this for an answer.
+    pub fn within(timeout: Duration, url: &str) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(timeout))
             .allow_non_standard_methods(true)
             .build()
             .new_agent();

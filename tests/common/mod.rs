@@ -2,12 +2,19 @@
 #![allow(dead_code, reason = "every test module uses a part of it")]
 
 pub mod client;
+pub mod cluster;
+pub mod disk;
 pub mod embedder;
+pub mod history;
+pub mod nats;
 pub mod node;
+pub mod proxy;
 pub mod python;
 pub mod raw;
 pub mod rest;
+pub mod stream;
 pub mod window;
+pub mod writers;
 
 use std::time::{Duration, Instant};
 
@@ -20,14 +27,26 @@ const INTERVAL: Duration = Duration::from_millis(10);
 ///
 /// # Panics
 /// When it does not within [`DEADLINE`], naming `what`.
-pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + DEADLINE;
+pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    within(DEADLINE, INTERVAL, condition)
+        .unwrap_or_else(|| panic!("{what}: not within {DEADLINE:?}"))
+}
+
+/// Looks at a condition this often until it gives a value; `None` when it does not in time.
+pub fn within<T>(
+    deadline: Duration,
+    interval: Duration,
+    mut condition: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    let until = Instant::now() + deadline;
     loop {
         if let Some(value) = condition() {
-            return value;
+            return Some(value);
         }
-        assert!(Instant::now() < until, "{what}: not within {DEADLINE:?}");
-        std::thread::park_timeout(INTERVAL);
+        if Instant::now() >= until {
+            return None;
+        }
+        std::thread::park_timeout(interval);
     }
 }
 
