@@ -6,6 +6,7 @@
 //! prints: warnings and errors are values for the command line to show.
 
 mod args;
+mod cluster;
 mod directories;
 mod error;
 mod layers;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use args::{clap_args, flags_from};
+pub use cluster::{ClusterConfig, NatsConfig};
 pub use directories::Directories;
 pub use error::ConfigError;
 pub use layers::{Source, environment};
@@ -35,6 +37,8 @@ pub use show::{Effective, effective_json, effective_text};
 pub struct Config {
     /// Who this node is and how it reads names and times.
     pub node: NodeConfig,
+    /// The cluster it is in, and the road to its peers.
+    pub cluster: ClusterConfig,
     /// The SQLite file and its threads.
     pub store: StoreConfig,
     /// The HTTP listener and its limits.

@@ -50,7 +50,10 @@ pub(super) fn duration(text: &str, range: RangeInclusive<Duration>) -> Option<Du
 }
 
 /// `1MiB`, `512 KiB`, `1MB`; a bare number is bytes.
-pub(super) fn bytes(text: &str, range: RangeInclusive<usize>) -> Option<usize> {
+pub(super) fn bytes<T>(text: &str, range: RangeInclusive<T>) -> Option<T>
+where
+    T: TryFrom<u64> + PartialOrd,
+{
     let (amount, unit) = amount_and_unit(text)?;
     let unit_bytes = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -60,9 +63,10 @@ pub(super) fn bytes(text: &str, range: RangeInclusive<usize>) -> Option<usize> {
         "kib" => 1 << 10,
         "mib" => 1 << 20,
         "gib" => 1 << 30,
+        "tib" => 1 << 40,
         _ => return None,
     };
-    let bytes = usize::try_from(amount.checked_mul(unit_bytes)?).ok()?;
+    let bytes = T::try_from(amount.checked_mul(unit_bytes)?).ok()?;
     range.contains(&bytes).then_some(bytes)
 }
 
@@ -129,6 +133,11 @@ pub(super) fn secret(text: &str) -> Option<Secret> {
     good.then(|| Secret::new(text))
 }
 
+pub(super) fn user(text: &str) -> Option<String> {
+    let good = (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    good.then(|| text.to_string())
+}
+
 pub(super) fn node_id(text: &str) -> Option<String> {
     name_of(text, |byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
@@ -175,7 +184,7 @@ pub(super) fn log_format(text: &str) -> Option<LogFormat> {
 /// A duration as [`duration`] reads it, in the largest unit that is whole.
 pub(super) fn duration_text(duration: Duration) -> String {
     let ms = duration.as_millis();
-    for (unit_ms, unit) in [(3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
+    for (unit_ms, unit) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
         if ms >= unit_ms && ms.is_multiple_of(unit_ms) {
             return format!("{}{unit}", ms / unit_ms);
         }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cluster;
 use super::directories::Directories;
 use super::error::ConfigError;
 use super::layers::{Given, Source, Sourced};
@@ -27,6 +28,7 @@ pub(super) fn config(
 ) -> Result<(Config, Vec<Effective>, Vec<String>)> {
     let mut reader = Reader { values, directories, effective: Vec::new(), warnings: Vec::new() };
     let node = node(&mut reader, host_name)?;
+    let cluster = cluster::read(&mut reader)?;
     let store = store(&mut reader)?;
     let http = http(&mut reader)?;
     let auth = auth(&mut reader, &http)?;
@@ -36,7 +38,7 @@ pub(super) fn config(
     let log = log(&mut reader)?;
     let Reader { mut effective, warnings, .. } = reader;
     effective.sort_by_key(|setting| setting.key);
-    let config = Config { node, store, http, auth, embed, dedup, ingest, log };
+    let config = Config { node, cluster, store, http, auth, embed, dedup, ingest, log };
     validate(&config)?;
     Ok((config, effective, warnings))
 }
@@ -146,6 +148,15 @@ impl EmbedderKind {
             }
         }
     }
+
+    /// The settings that only other kinds read, sorted.
+    fn unread(self) -> Vec<&'static str> {
+        let others = EmbedderKind::ALL.iter().flat_map(|other| other.reads().iter().copied());
+        let mut keys: Vec<&str> = others.filter(|key| !self.reads().contains(key)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
 }
 
 fn embed(reader: &mut Reader) -> Result<EmbedConfig> {
@@ -162,7 +173,7 @@ fn embed(reader: &mut Reader) -> Result<EmbedConfig> {
     let dimension = reader.optional("embed.dimension", |text| parse::count(text, 1..=8192))?;
     let api_key = reader.optional("embed.api_key", parse::secret)?;
     let timeout = reader.required("embed.timeout", |text| parse::duration(text, times))?;
-    reader.warn_of_unread(kind);
+    reader.warn_of_unread(&format!("embed.embedder is {}", kind.name()), &kind.unread());
     let embedder = match kind {
         EmbedderKind::Builtin => EmbedderConfig::Builtin,
         EmbedderKind::Onnx => {
@@ -223,16 +234,25 @@ fn setting(key: &str) -> &'static Setting {
 }
 
 /// Hands out values by key and notes each for `memnode config show`.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     values: BTreeMap<&'static str, Sourced>,
     directories: &'a Directories,
     effective: Vec<Effective>,
     warnings: Vec<String>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Where this person keeps settings, data and caches.
+    pub(super) fn directories(&self) -> &'a Directories {
+        self.directories
+    }
+
     /// A setting that has a value in `config.default.toml`.
-    fn required<T: Show>(&mut self, key: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+    pub(super) fn required<T: Show>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T> {
         let (value, source) = self.take(key, |given| one(given).and_then(parse))?;
         let value = value.ok_or_else(|| bad_value(key, &Given::Text(String::new()), &source))?;
         self.note(key, value.show(), source);
@@ -240,7 +260,7 @@ impl Reader<'_> {
     }
 
     /// A setting that may be left out.
-    fn optional<T: Show>(
+    pub(super) fn optional<T: Show>(
         &mut self,
         key: &str,
         parse: impl FnOnce(&str) -> Option<T>,
@@ -264,7 +284,7 @@ impl Reader<'_> {
     }
 
     /// A list; one text is cut at its commas. `None` when it is empty.
-    fn list<T: Show>(
+    pub(super) fn list<T: Show>(
         &mut self,
         key: &str,
         parse: impl FnOnce(&[String]) -> Option<T>,
@@ -299,25 +319,16 @@ impl Reader<'_> {
         self.effective.push(Effective { key: setting.key, value, source });
     }
 
-    /// Says which settings were given for another kind of embedder.
-    fn warn_of_unread(&mut self, kind: EmbedderKind) {
-        let unread = |key: &&'static str| {
-            let given = |seen: &Effective| seen.key == *key && seen.source != Source::Default;
-            !kind.reads().contains(key) && self.effective.iter().any(given)
+    /// Says which of the keys were given although nothing reads them while this is so.
+    pub(super) fn warn_of_unread(&mut self, while_so: &str, unread: &[&'static str]) {
+        let given = |key: &&&'static str| {
+            let is_it = |seen: &Effective| seen.key == **key && seen.source != Source::Default;
+            self.effective.iter().any(is_it)
         };
-        let mut keys: Vec<&str> = EmbedderKind::ALL
-            .iter()
-            .flat_map(|other| other.reads().iter().copied())
-            .filter(unread)
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
+        let keys: Vec<&str> = unread.iter().filter(given).copied().collect();
         if !keys.is_empty() {
-            self.warnings.push(format!(
-                "set, but without effect while embed.embedder is {}: {}",
-                kind.name(),
-                keys.join(", ")
-            ));
+            let keys = keys.join(", ");
+            self.warnings.push(format!("set, but without effect while {while_so}: {keys}"));
         }
     }
 }

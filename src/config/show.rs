@@ -84,6 +84,12 @@ impl Show for u32 {
     }
 }
 
+impl Show for u64 {
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+
 impl Show for usize {
     fn show(&self) -> Value {
         json!(self)
@@ -117,6 +123,12 @@ impl Show for IpAddr {
 impl Show for PathBuf {
     fn show(&self) -> Value {
         json!(self.to_string_lossy())
+    }
+}
+
+impl Show for Vec<String> {
+    fn show(&self) -> Value {
+        json!(self)
     }
 }
 

@@ -51,6 +51,7 @@ const MODEL: Kind = kind("NAME", "1 to 200 characters");
 const SECRET: Kind = kind("KEY", "1 to 1024 visible ASCII characters");
 const NAMESPACE: Kind =
     kind("NAME", "1 to 64 of a-z, 0-9, _ and -, without a leading _, which is reserved");
+const LARGE: Kind = kind("SIZE", "a size from 1MiB to 1TiB, such as 512MiB or 4GiB");
 const BYTES: Kind = kind("SIZE", "a size from 1KiB to 1GiB, such as 1048576, 512KiB or 32MiB");
 
 const fn setting(
@@ -91,6 +92,99 @@ pub(super) const SETTINGS: &[Setting] = &[
         "time-zone",
         kind("ZONE", "an IANA time zone, such as Europe/Berlin"),
         "Time zone of time phrases; default: the machine's",
+    ),
+    setting(
+        "cluster.name",
+        "MEMNODE_CLUSTER",
+        "cluster",
+        kind("NAME", "1 to 64 letters, digits, dots, _ and -"),
+        "Name that all nodes of the cluster share",
+    ),
+    setting(
+        "cluster.nats_url",
+        "MEMNODE_NATS_URL",
+        "nats-url",
+        kind("LIST", "up to 16 of nats:// or tls://, host and port; user names have a setting"),
+        "NATS servers, comma between; default: none, a node on its own",
+    )
+    .common(),
+    setting(
+        "cluster.nats_creds",
+        "MEMNODE_NATS_CREDS",
+        "nats-creds",
+        FILE,
+        "File of NATS credentials, as nsc writes it",
+    ),
+    setting(
+        "cluster.nats_nkey",
+        "MEMNODE_NATS_NKEY",
+        "nats-nkey",
+        FILE,
+        "File that holds the seed of an NKey",
+    ),
+    setting(
+        "cluster.nats_user",
+        "MEMNODE_NATS_USER",
+        "nats-user",
+        kind("NAME", "1 to 256 visible ASCII characters"),
+        "User name for NATS",
+    ),
+    setting(
+        "cluster.nats_password",
+        "MEMNODE_NATS_PASSWORD",
+        "nats-password",
+        SECRET,
+        "Password for NATS; a flag shows it to other users, the environment does not",
+    )
+    .secret(),
+    setting(
+        "cluster.nats_ca",
+        "MEMNODE_NATS_CA",
+        "nats-ca",
+        FILE,
+        "Root certificates to trust besides the machine's, PEM",
+    ),
+    setting(
+        "cluster.nats_cert",
+        "MEMNODE_NATS_CERT",
+        "nats-cert",
+        FILE,
+        "Certificate that this node shows to NATS, PEM",
+    ),
+    setting(
+        "cluster.nats_key",
+        "MEMNODE_NATS_KEY",
+        "nats-key",
+        FILE,
+        "Private key of that certificate, PEM",
+    ),
+    setting(
+        "cluster.stream_replicas",
+        "MEMNODE_STREAM_REPLICAS",
+        "stream-replicas",
+        kind("COUNT", "a whole number from 1 to 5"),
+        "Copies of the stream; default: 3 with three or more servers, else 1",
+    ),
+    setting(
+        "cluster.stream_bytes_max",
+        "MEMNODE_STREAM_BYTES_MAX",
+        "stream-bytes-max",
+        LARGE,
+        "Bytes that the stream may hold",
+    ),
+    setting(
+        "cluster.stream_age_max",
+        "MEMNODE_STREAM_AGE_MAX",
+        "stream-age-max",
+        kind("TIME", "a time from 2m to 365d, such as 30d"),
+        "How long the stream holds a write",
+    ),
+    setting(
+        "cluster.op_bytes_max",
+        "MEMNODE_OP_BYTES_MAX",
+        "op-bytes-max",
+        LARGE,
+        "Bytes of writes kept for peers that lack them",
     ),
     setting(
         "store.base_dir",
@@ -298,6 +392,4 @@ pub(super) const WITHOUT_EFFECT: &[&str] = &[
     "MCP_BACKUP_RETENTION",
     "MCP_MEMORY_BACKUPS_PATH",
     "MCP_SSE_HEARTBEAT",
-    "MEMNODE_CLUSTER",
-    "MEMNODE_NATS_URL",
 ];

@@ -16,6 +16,23 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
     ("node.id", ["ada-1", "b.lan"], ["ada-1", "b.lan"]),
     ("node.namespace", ["team", "a_b-1"], ["team", "a_b-1"]),
     ("node.time_zone", ["Europe/Berlin", "UTC"], ["Europe/Berlin", "UTC"]),
+    ("cluster.name", ["team", "a.B_c-1"], ["team", "a.B_c-1"]),
+    (
+        "cluster.nats_url",
+        ["nats://h", "tls://A.example:4222/, nats://[::1]:1"],
+        ["nats://h", "tls://a.example:4222,nats://[::1]:1"],
+    ),
+    ("cluster.nats_creds", ["/n.creds", "~/n.creds"], ["/n.creds", "/home/ada/n.creds"]),
+    ("cluster.nats_nkey", ["/n.nk", "~/n.nk"], ["/n.nk", "/home/ada/n.nk"]),
+    ("cluster.nats_user", ["ada", "node-1"], ["ada", "node-1"]),
+    ("cluster.nats_password", ["s3cret-one", "s3cret-two"], ["********", "********"]),
+    ("cluster.nats_ca", ["/ca.pem", "~/ca.pem"], ["/ca.pem", "/home/ada/ca.pem"]),
+    ("cluster.nats_cert", ["/c.pem", "~/c.pem"], ["/c.pem", "/home/ada/c.pem"]),
+    ("cluster.nats_key", ["/k.pem", "~/k.pem"], ["/k.pem", "/home/ada/k.pem"]),
+    ("cluster.stream_replicas", ["1", "5"], ["1", "5"]),
+    ("cluster.stream_bytes_max", ["1MiB", "1TiB"], ["1048576", "1099511627776"]),
+    ("cluster.stream_age_max", ["2m", "365d"], ["2m", "365d"]),
+    ("cluster.op_bytes_max", ["1MiB", "2GiB"], ["1048576", "2147483648"]),
     ("store.base_dir", ["/srv/m", "~/m"], ["/srv/m", "/home/ada/m"]),
     ("store.path", ["/srv/m.db", "~/m.db"], ["/srv/m.db", "/home/ada/m.db"]),
     ("store.readers", ["1", "64"], ["1", "64"]),
@@ -99,9 +116,13 @@ fn shown(loaded: &Loaded, key: &str) -> String {
 #[test]
 fn the_defaults_are_what_their_comments_say() {
     let loaded = load_flags(&[]).unwrap();
-    let Config { node, store, http, auth, embed, dedup, ingest, log } = loaded.config;
+    let Config { node, cluster, store, http, auth, embed, dedup, ingest, log } = loaded.config;
     assert!(!node.id.is_empty());
     assert_eq!((node.namespace.as_str(), node.time_zone), ("default", None));
+    assert_eq!((cluster.name.as_str(), cluster.replicas()), ("memnode", 1));
+    assert!(cluster.nats.is_none() && cluster.stream_replicas.is_none());
+    assert_eq!((cluster.stream_bytes_max, cluster.op_bytes_max), (1 << 30, 4 << 30));
+    assert_eq!(cluster.stream_age_max, Duration::from_hours(30 * 24));
     assert_eq!(store.base_dir, Path::new("/home/ada/.local/share/memnode"));
     assert_eq!(store.path, Path::new("/home/ada/.local/share/memnode/memnode.db"));
     assert!((2..=16).contains(&store.readers.get()));
@@ -158,6 +179,18 @@ fn no_name_is_used_twice() {
     assert_eq!(flags.len(), SETTINGS.len());
 }
 
+/// What a setting is nothing without, in the environment.
+fn needed_by(key: &str) -> &'static [(&'static str, &'static str)] {
+    match key {
+        "embed.embedder" => &[("MEMNODE_EMBEDDER_DIR", "/onnx")],
+        "cluster.nats_user" => &[("MEMNODE_NATS_PASSWORD", "s3cret")],
+        "cluster.nats_password" => &[("MEMNODE_NATS_USER", "ada")],
+        "cluster.nats_cert" => &[("MEMNODE_NATS_KEY", "/k.pem")],
+        "cluster.nats_key" => &[("MEMNODE_NATS_CERT", "/c.pem")],
+        _ => &[],
+    }
+}
+
 #[test]
 fn for_every_setting_the_flag_beats_the_environment_and_that_the_file_and_that_the_default() {
     let directory = tempfile::tempdir().unwrap();
@@ -166,15 +199,13 @@ fn for_every_setting_the_flag_beats_the_environment_and_that_the_file_and_that_t
         SAMPLES.iter().zip(SETTINGS)
     {
         let (section, name) = key.split_once('.').unwrap();
-        // `onnx` is no setting without its directory.
-        let needed = [("MEMNODE_EMBEDDER_DIR", "/onnx")];
+        let needed = needed_by(key);
         let check = |environment: &[(&str, &str)], flag: Option<&str>, value: &str, source| {
             let flags: Vec<(&str, &str)> = flag.map(|value| (*key, value)).into_iter().collect();
             let loaded = load_file(&path, environment, &flags).unwrap();
             assert_eq!(shown(&loaded, key), value, "{key}");
             assert_eq!(seen(&loaded, key).source, source, "{key}");
         };
-        let needed = if *key == "embed.embedder" { &needed[..] } else { &[] };
         std::fs::write(&path, format!("[{section}]\n{name} = {first:?}\n")).unwrap();
         check(needed, None, first_shown, Source::File(path.clone()));
         let variable = [needed, &[(setting.environment, *second)]].concat();

@@ -64,15 +64,15 @@ fn foreign_and_not_yet_used_variables_are_named_in_one_warning_each() {
         ("MCP_QUALITY_SYSTEM", "1"),
         ("MCP_API_KYE", "s3cret"),
         ("MCP_SSE_HEARTBEAT", "30"),
-        ("MEMNODE_NATS_URL", "nats://h"),
-        ("MEMNODE_CLUSTER", ""),
+        ("MCP_BACKUP_INTERVAL", "daily"),
+        ("MCP_BACKUP_ENABLED", ""),
         ("PATH", "/bin"),
     ];
     let warnings = load_all("", &environment, &[]).unwrap().warnings;
     assert_eq!(
         warnings,
         [
-            "set, but without effect in this version: MCP_SSE_HEARTBEAT, MEMNODE_NATS_URL",
+            "set, but without effect in this version: MCP_BACKUP_INTERVAL, MCP_SSE_HEARTBEAT",
             "ignored, not settings of memnode: MCP_API_KYE (did you mean MCP_API_KEY?), \
              MCP_QUALITY_SYSTEM",
         ]
@@ -85,6 +85,25 @@ fn bad_values_are_refused_and_what_is_allowed_is_named() {
         ("node.id", &["a b", "é", "a\nb"][..]),
         ("node.namespace", &["", "_own", "Team", "a/b", "a\u{fffd}"]),
         ("node.time_zone", &["Mars/Olympus_Mons", "+99"]),
+        ("cluster.name", &["", "a b", "é", "a/b"]),
+        (
+            "cluster.nats_url",
+            &[
+                "h:4222",
+                "http://h",
+                "nats://",
+                "nats://u@h",
+                "nats://h/x",
+                "nats://h:0",
+                "tls://[1]",
+                ",",
+            ],
+        ),
+        ("cluster.nats_user", &["a b", "é"]),
+        ("cluster.stream_replicas", &["0", "6", "two"]),
+        ("cluster.stream_bytes_max", &["", "1MB", "2TiB"]),
+        ("cluster.stream_age_max", &["", "119s", "366d"]),
+        ("cluster.op_bytes_max", &["", "0", "16777216TiB"]),
         ("store.base_dir", &["/a\0b", "/a\u{fffd}"]),
         ("store.readers", &["0", "65", "-1", "2.5", "two"]),
         ("store.write_queue_max", &["0", "65537", ""]),
@@ -168,7 +187,13 @@ fn lists_have_a_bound() {
 #[test]
 fn a_secret_is_never_shown() {
     let check_text = |text: String| assert!(!text.contains("s3cret"), "{text}");
-    let environment = [("MCP_API_KEY", "s3cret-a"), ("MEMNODE_EMBEDDER_API_KEY", "s3cret-b")];
+    let environment = [
+        ("MCP_API_KEY", "s3cret-a"),
+        ("MEMNODE_EMBEDDER_API_KEY", "s3cret-b"),
+        ("MEMNODE_NATS_URL", "nats://h"),
+        ("MEMNODE_NATS_USER", "ada"),
+        ("MEMNODE_NATS_PASSWORD", "s3cret-c"),
+    ];
     let flags = [
         ("embed.embedder", "openai"),
         ("embed.url", "http://h/v1/embeddings"),
@@ -183,16 +208,19 @@ fn a_secret_is_never_shown() {
     check_text(effective_text(&loaded.effective));
     check_text(effective_json(&loaded.effective).to_string());
     for bad in ["s3cret with spaces", "s3crét", &"s3cret".repeat(200)] {
-        for key in ["auth.api_key", "embed.api_key"] {
+        for key in ["auth.api_key", "cluster.nats_password", "embed.api_key"] {
             let error = load_flags(&[(key, bad)]).map(|_| ()).unwrap_err();
             check_text(format!("{error} {error:?}"));
             let error = load_all(&format!("{key} = [{bad:?}]"), &[], &[]).map(|_| ()).unwrap_err();
             check_text(format!("{error} {error:?}"));
         }
     }
-    let url = "https://ada:s3cret@h/v1";
-    let error = load_flags(&[("embed.url", url)]).map(|_| ()).unwrap_err();
-    check_text(format!("{error} {error:?}"));
+    for (key, url) in
+        [("embed.url", "https://ada:s3cret@h/v1"), ("cluster.nats_url", "nats://ada:s3cret@h")]
+    {
+        let error = load_flags(&[(key, url)]).map(|_| ()).unwrap_err();
+        check_text(format!("{error} {error:?}"));
+    }
 }
 
 #[test]
@@ -240,6 +268,48 @@ fn an_embedder_gets_what_its_kind_needs() {
         unused.warnings,
         ["set, but without effect while embed.embedder is builtin: embed.dir, embed.url"]
     );
+}
+
+#[test]
+fn a_node_proves_itself_to_nats_in_one_whole_way() {
+    let check = |flags: &[(&str, &str)], expected: &str| {
+        let message = refusal(load_flags(flags));
+        assert!(message.contains(expected), "{message}");
+    };
+    let (creds, nkey) = (("cluster.nats_creds", "/c"), ("cluster.nats_nkey", "/n"));
+    let (user, password) = (("cluster.nats_user", "ada"), ("cluster.nats_password", "s3cret"));
+    check(&[creds, nkey], "only one of cluster.nats_creds,");
+    check(&[creds, user, password], "only one of cluster.nats_creds,");
+    check(&[user], "cluster.nats_user and cluster.nats_password need each other");
+    check(&[password], "cluster.nats_user and cluster.nats_password need each other");
+    check(&[("cluster.nats_cert", "/c")], "cluster.nats_cert and cluster.nats_key need");
+    check(&[("cluster.nats_key", "/k")], "cluster.nats_cert and cluster.nats_key need");
+}
+
+#[test]
+fn settings_of_nats_without_a_server_are_warned_of() {
+    let unread = load_flags(&[("cluster.stream_replicas", "3"), ("cluster.nats_ca", "/ca")]);
+    assert_eq!(
+        unread.unwrap().warnings,
+        ["set, but without effect while cluster.nats_url is not set: \
+          cluster.nats_ca, cluster.stream_replicas"]
+    );
+}
+
+#[test]
+fn the_stream_has_three_copies_where_three_servers_are_listed() {
+    let replicas = |url: &str, set: &str| {
+        let flags = [("cluster.nats_url", url), ("cluster.stream_replicas", set)];
+        load_flags(&flags).unwrap().config.cluster.replicas()
+    };
+    assert_eq!(replicas("nats://a", ""), 1);
+    assert_eq!(replicas("nats://a,nats://b", ""), 1);
+    assert_eq!(replicas("nats://a,nats://b,nats://c", ""), 3);
+    assert_eq!(replicas("nats://a,nats://b,nats://c", "1"), 1);
+    assert_eq!(replicas("nats://a", "5"), 5);
+    let many = |count: usize| vec!["nats://a"; count].join(",");
+    assert!(load_flags(&[("cluster.nats_url", &many(16))]).is_ok());
+    assert!(load_flags(&[("cluster.nats_url", &many(17))]).is_err());
 }
 
 #[test]
