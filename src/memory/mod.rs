@@ -16,7 +16,8 @@ pub use limits::*;
 pub use model::{
     Changed, DuplicateGroup, FieldHistory, ForgetWhere, Forgotten, History, HistoryEntry,
     Idempotency, ImportItem, ImportOutcome, Losing, Memory, NewMemory, Patch, Remembered, Stats,
-    TagCount, TypeCount,
+    TagCount, TypeCount, validate_content, validate_memory_type, validate_metadata_value,
+    validate_time,
 };
 pub use namespace::{Namespace, NamespaceSet};
 pub use search::{Hit, ScoreParts, SearchAnswer, SearchMode, SearchQuery};

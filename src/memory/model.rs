@@ -308,7 +308,11 @@ pub struct Losing {
     pub winner: String,
 }
 
-fn validate_content(content: &str) -> Result<()> {
+/// Holds the bounds of a text.
+///
+/// # Errors
+/// `InvalidInput` or `TooLarge`.
+pub fn validate_content(content: &str) -> Result<()> {
     if content.trim().is_empty() {
         return Err(Error::invalid("content is empty").reason("empty_content"));
     }
@@ -329,7 +333,11 @@ fn validate_content(content: &str) -> Result<()> {
     Ok(())
 }
 
-fn validate_memory_type(memory_type: Option<&str>) -> Result<()> {
+/// Holds the bounds of a memory type.
+///
+/// # Errors
+/// `InvalidInput`.
+pub fn validate_memory_type(memory_type: Option<&str>) -> Result<()> {
     let Some(text) = memory_type else { return Ok(()) };
     if text.chars().count() > MEMORY_TYPE_CHARS_MAX || text.chars().any(char::is_control) {
         return Err(Error::invalid(format!(
@@ -349,16 +357,7 @@ fn validate_metadata(metadata: &Map<String, Value>) -> Result<()> {
         ))
         .reason("invalid_metadata"));
     }
-    if metadata.keys().any(|key| key.is_empty() || key.chars().any(char::is_control)) {
-        return Err(Error::invalid("a metadata key is empty or holds a control character")
-            .reason("invalid_metadata"));
-    }
-    if metadata.values().any(|value| depth_exceeds(value, METADATA_DEPTH_MAX)) {
-        return Err(Error::invalid(format!(
-            "metadata is nested deeper than {METADATA_DEPTH_MAX} levels"
-        ))
-        .reason("invalid_metadata"));
-    }
+    metadata.iter().try_for_each(|(key, value)| validate_metadata_value(key, value))?;
     let bytes = serde_json::to_vec(metadata)
         .map_err(|error| Error::internal("metadata cannot be serialised", error))?
         .len();
@@ -372,6 +371,24 @@ fn validate_metadata(metadata: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
+/// Holds the bounds of one metadata key and its value.
+///
+/// # Errors
+/// `InvalidInput`.
+pub fn validate_metadata_value(key: &str, value: &Value) -> Result<()> {
+    if key.is_empty() || key.chars().any(char::is_control) {
+        return Err(Error::invalid("a metadata key is empty or holds a control character")
+            .reason("invalid_metadata"));
+    }
+    if depth_exceeds(value, METADATA_DEPTH_MAX) {
+        return Err(Error::invalid(format!(
+            "metadata is nested deeper than {METADATA_DEPTH_MAX} levels"
+        ))
+        .reason("invalid_metadata"));
+    }
+    Ok(())
+}
+
 /// Whether a value nests deeper than `levels`.
 fn depth_exceeds(value: &Value, levels: usize) -> bool {
     match value {
@@ -381,8 +398,11 @@ fn depth_exceeds(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Years 1 to 9999, the range that every printed form of a time can show.
-fn validate_time(seconds: f64) -> Result<()> {
+/// Holds a time to the years 1 to 9999, the range that every printed form of a time can show.
+///
+/// # Errors
+/// `InvalidInput`.
+pub fn validate_time(seconds: f64) -> Result<()> {
     if !seconds.is_finite() || !(-62_135_596_800.0..253_402_207_200.0).contains(&seconds) {
         return Err(Error::invalid("a time is outside the years 1 to 9999").reason("invalid_time"));
     }

@@ -27,7 +27,7 @@ impl Vectors for Snapshot<'_, '_> {
     }
 
     fn vector(&self, row: i64) -> Result<Option<Vec<f32>>> {
-        Ok(self.0.vector(row)?)
+        Ok(self.0.embedding(row)?)
     }
 
     fn count(&self) -> Result<u64> {
@@ -147,7 +147,7 @@ impl Service {
                 let Known::Live(own) = reader.find(&namespace, &hash)? else {
                     return Err(memory_not_found().into());
                 };
-                let Some(vector) = reader.vector(own.row)? else { return Ok(Vec::new()) };
+                let Some(vector) = reader.embedding(own.row)? else { return Ok(Vec::new()) };
                 let filter = Filter { namespaces: namespace.into(), ..Filter::default() };
                 let mut found = neighbours(reader, &filter, &vector, limit + 1)?;
                 found.retain(|neighbour| neighbour.row != own.row);

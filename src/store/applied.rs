@@ -1,19 +1,17 @@
 //! Which writes are in: origins and intervals of their numbers.
 
-use memnode_cluster::{Dot, NodeName, Origin, Vector};
-use rusqlite::{Connection, OptionalExtension, params};
+use memnode_cluster::{Dot, IntervalSet, NodeName, Origin, Vector};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
 
 use super::error::StoreError;
 use super::reader::damaged;
 
 /// The row of an origin, made when it is new. Epochs are stored as the signed twin of their bits.
 pub(super) fn origin_row(connection: &Connection, origin: &Origin) -> Result<i64, StoreError> {
-    let key = params![origin.node.as_str(), origin.epoch.cast_signed()];
-    let mut select =
-        connection.prepare_cached("SELECT origin_id FROM origin WHERE node = ?1 AND epoch = ?2")?;
-    if let Some(found) = select.query_row(key, |row| row.get(0)).optional()? {
+    if let Some(found) = known_row(connection, origin)? {
         return Ok(found);
     }
+    let key = params![origin.node.as_str(), origin.epoch.cast_signed()];
     connection.prepare_cached("INSERT INTO origin (node, epoch) VALUES (?1, ?2)")?.execute(key)?;
     Ok(connection.last_insert_rowid())
 }
@@ -29,52 +27,121 @@ pub(super) fn origin_of(connection: &Connection, origin_id: i64) -> Result<Origi
 }
 
 /// Takes the next number of an own origin. Undone with the savepoint of a write that fails.
-pub(super) fn draw_oseq(connection: &Connection, origin_id: i64) -> Result<u64, StoreError> {
-    let sql = "UPDATE origin SET head = head + 1 WHERE origin_id = ?1 RETURNING head";
-    Ok(connection.prepare_cached(sql)?.query_row([origin_id], |row| row.get(0))?)
-}
-
-/// Whether a write is in already.
-pub(super) fn contains(
+pub(super) fn draw_oseq(
     connection: &Connection,
     origin_id: i64,
-    oseq: u64,
-) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM applied WHERE origin_id = ?1 AND lo <= ?2 AND hi >= ?2";
-    Ok(connection.prepare_cached(sql)?.exists(params![origin_id, oseq])?)
+    at: f64,
+) -> Result<u64, StoreError> {
+    let sql = "UPDATE origin SET head = head + 1, changed_at = ?2 WHERE origin_id = ?1 \
+               RETURNING head";
+    Ok(connection.prepare_cached(sql)?.query_row(params![origin_id, at], |row| row.get(0))?)
 }
 
-/// Adds a write, joining it to the intervals it touches.
-pub(super) fn insert(connection: &Connection, origin_id: i64, oseq: u64) -> Result<(), StoreError> {
-    let below = connection
-        .prepare_cached("SELECT lo FROM applied WHERE origin_id = ?1 AND hi = ?2")?
-        .query_row(params![origin_id, oseq - 1], |row| row.get::<_, u64>(0))
-        .optional()?;
-    let above = connection
-        .prepare_cached("DELETE FROM applied WHERE origin_id = ?1 AND lo = ?2 RETURNING hi")?
-        .query_row(params![origin_id, oseq + 1], |row| row.get::<_, u64>(0))
-        .optional()?;
-    let (lo, hi) = (below.unwrap_or(oseq), above.unwrap_or(oseq));
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO applied (origin_id, lo, hi) VALUES (?1, ?2, ?3)")?
-        .execute(params![origin_id, lo, hi])?;
+/// Notes that writes of an origin came in.
+pub(super) fn touch(connection: &Connection, origin_id: i64, at: f64) -> Result<(), StoreError> {
+    let sql = "UPDATE origin SET changed_at = max(changed_at, ?2) WHERE origin_id = ?1";
+    connection.prepare_cached(sql)?.execute(params![origin_id, at])?;
     Ok(())
+}
+
+/// Adds `lo..=hi` to what was applied of an origin.
+pub(super) fn insert(
+    connection: &Connection,
+    origin_id: i64,
+    lo: u64,
+    hi: u64,
+) -> Result<(), StoreError> {
+    insert_into(connection, "applied", origin_id, lo, hi)
+}
+
+/// Adds `lo..=hi` to a table of intervals, which melt with those they touch.
+pub(super) fn insert_into(
+    connection: &Connection,
+    table: &'static str,
+    origin_id: i64,
+    lo: u64,
+    hi: u64,
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "DELETE FROM {table} WHERE origin_id = ?1 AND lo <= ?3 + 1 AND hi >= ?2 - 1 \
+         RETURNING lo, hi"
+    );
+    let (mut first, mut last) = (lo, hi);
+    {
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params![origin_id, lo, hi])?;
+        while let Some(row) = rows.next()? {
+            first = first.min(row.get(0)?);
+            last = last.max(row.get(1)?);
+        }
+    }
+    connection
+        .prepare_cached(&format!("INSERT INTO {table} (origin_id, lo, hi) VALUES (?1, ?2, ?3)"))?
+        .execute(params![origin_id, first, last])?;
+    Ok(())
+}
+
+/// What a table of intervals holds of an origin.
+pub(super) fn intervals(
+    connection: &Connection,
+    table: &'static str,
+    origin_id: i64,
+) -> Result<IntervalSet, StoreError> {
+    let sql = format!("SELECT lo, hi FROM {table} WHERE origin_id = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([origin_id])?;
+    let mut found = IntervalSet::default();
+    while let Some(row) = rows.next()? {
+        found.insert_range(row.get(0)?, row.get(1)?);
+    }
+    Ok(found)
+}
+
+/// The row of an origin that was seen before.
+pub(super) fn known_row(
+    connection: &Connection,
+    origin: &Origin,
+) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT origin_id FROM origin WHERE node = ?1 AND epoch = ?2";
+    let key = params![origin.node.as_str(), origin.epoch.cast_signed()];
+    Ok(connection.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?)
 }
 
 /// The whole vector.
 pub(super) fn read(connection: &Connection) -> Result<Vector, StoreError> {
-    let mut vector = Vector::default();
     let sql = "SELECT node, epoch, lo, hi FROM applied JOIN origin USING (origin_id)";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
+    vector_of(statement.query([])?)
+}
+
+/// The part of the vector that changed since a time, in Unix seconds.
+pub(super) fn read_since(connection: &Connection, since: f64) -> Result<Vector, StoreError> {
+    let sql = "SELECT node, epoch, lo, hi FROM applied JOIN origin USING (origin_id) \
+               WHERE changed_at >= ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    vector_of(statement.query([since])?)
+}
+
+/// The writes that lie in quarantine.
+pub(super) fn held(connection: &Connection) -> Result<Vector, StoreError> {
+    let sql = "SELECT node, epoch, oseq, oseq FROM quarantine JOIN origin USING (origin_id)";
+    let mut statement = connection.prepare_cached(sql)?;
+    vector_of(statement.query([])?)
+}
+
+fn vector_of(mut rows: Rows<'_>) -> Result<Vector, StoreError> {
+    let mut vector = Vector::default();
     while let Some(row) = rows.next()? {
-        let node: String = row.get(0)?;
-        let epoch: i64 = row.get(1)?;
-        let node = NodeName::new(&node).map_err(damaged)?;
-        let origin = Origin { node, epoch: epoch.cast_unsigned() };
-        vector.insert_range(&origin, row.get(2)?, row.get(3)?);
+        vector.insert_range(&origin_at(row, 0)?, row.get(2)?, row.get(3)?);
     }
     Ok(vector)
+}
+
+/// The origin whose node and epoch stand in two neighbouring columns.
+pub(super) fn origin_at(row: &Row<'_>, column: usize) -> Result<Origin, StoreError> {
+    let node = row.get_ref(column)?.as_str().map_err(damaged)?;
+    let epoch: i64 = row.get(column + 1)?;
+    Ok(Origin { node: NodeName::new(node).map_err(damaged)?, epoch: epoch.cast_unsigned() })
 }
 
 /// A write's name from the columns that hold it.

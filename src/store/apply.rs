@@ -1,82 +1,153 @@
-//! The one way in: a local or replicated op is merged and all that follows from it is written.
+//! The one way in: whatever changes a record, an op or another node's state, is merged here and
+//! all that follows from it is written.
 
 use std::borrow::Cow;
 
-use memnode_cluster::{Dot, Op, Outcome, Part, RecordId, Register, Vector};
+use memnode_cluster::{Dot, Op, Outcome, Part, Record, RecordId, Register, Replaced, Vector};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::applied;
 use super::digest;
 use super::error::StoreError;
 use super::reader::vector_bytes;
-use super::record::{self, Projection, Stored};
+use super::record::{self, Projection, Stored, is_reserved};
+use super::replication::erasure;
 use super::snapshot;
 
-/// Keeps an op's encoding until every peer has it.
+/// The name of a record, and what the name is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) id: RecordId,
+    pub(super) namespace: &'a str,
+    pub(super) content_hash: &'a [u8; 32],
+}
+
+impl<'a> Subject<'a> {
+    /// What an op writes to.
+    pub(super) fn of(op: &'a Op) -> Self {
+        Subject { id: op.id(), namespace: &op.namespace, content_hash: &op.content_hash }
+    }
+}
+
+/// The write that a change of a row is due to, and when it came here (Unix seconds).
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    pub(super) origin_id: i64,
+    pub(super) oseq: u64,
+    pub(super) at: f64,
+}
+
+/// What the vectors of the file are of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Model {
+    pub(super) name: String,
+    pub(super) dimension: usize,
+}
+
+/// An embedding as it is stored, and the encoded body that it is of.
+pub(super) struct Meaning<'a> {
+    pub(super) numbers: Cow<'a, [u8]>,
+    pub(super) body: &'a [u8],
+}
+
+impl<'a> Meaning<'a> {
+    /// What an op brings, if the file's model made it.
+    pub(super) fn of(op: &'a Op, model: &Model) -> Option<Self> {
+        let embedding = op.embedding.as_ref()?;
+        let fits = embedding.model == model.name && embedding.vector.len() == model.dimension;
+        let body = op.parts.get(&Part::Body)?;
+        fits.then(|| Meaning { numbers: Cow::Owned(vector_bytes(&embedding.vector)), body })
+    }
+}
+
+/// What came of a merge.
+pub(super) struct Applied {
+    /// The record's row, if it has one.
+    pub(super) row: Option<i64>,
+    pub(super) outcome: Outcome,
+    /// Whether an erasure took effect: the file must not keep the text anywhere.
+    pub(super) is_erased: bool,
+    /// The newest erase clock that the record knows of.
+    pub(super) era: memnode_cluster::Clock,
+}
+
+/// Keeps an op's encoding until every peer has it. The caller counts it in the origin's row.
 pub(super) fn keep(
     connection: &Connection,
-    origin_id: i64,
-    op: &Op,
+    source: Source,
+    id: &RecordId,
     payload: &[u8],
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO op (origin_id, oseq, id, payload) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO op (origin_id, oseq, id, at, payload) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![origin_id, op.dot.oseq, op.id().0, payload])?;
+        .execute(params![source.origin_id, source.oseq, id.0, source.at, payload])?;
     Ok(())
 }
 
-/// Merges an op whose dot is new into the record that `stored` holds, and writes all that follows
-/// but the conflict log. Gives the row, if the record has one, and what the merge did.
-pub(super) fn apply(
+/// Changes the record that `stored` holds by `merge`, and writes all that follows but the vector
+/// of dots, the payload and the conflict log.
+pub(super) fn settle(
     connection: &Connection,
-    op: &Op,
-    origin_id: i64,
+    subject: Subject<'_>,
+    source: Source,
     stored: Option<Stored>,
-    model: &str,
-    at: f64,
-) -> Result<Option<(i64, Outcome)>, StoreError> {
-    applied::insert(connection, origin_id, op.dot.oseq)?;
-    let id = op.id();
+    meaning: Option<Meaning<'_>>,
+    merge: impl FnOnce(&mut Record) -> Outcome,
+) -> Result<Applied, StoreError> {
     let (row, mut record, old_version) = match stored {
         Some(stored) => (Some(stored.row), stored.record, Some(stored.version)),
-        None => (None, Default::default(), None),
+        None => (None, Record::default(), None),
     };
-    let was_live = record.is_live();
-    let outcome = record.apply(op);
-    let version = record.state_hash(&id);
-    if old_version == Some(version) {
-        return Ok(row.map(|row| (row, outcome)));
+    let was_live = record.is_live() && !is_reserved(subject.namespace);
+    let old_era = record.era();
+    let outcome = merge(&mut record);
+    let era = record.era();
+    let is_erased = era > old_era;
+    let version = record.state_hash(&subject.id);
+    if old_version == Some(version) || (row.is_none() && record.is_empty()) {
+        return Ok(Applied { row, outcome, is_erased, era });
     }
-    let projection = record::project(&record)?;
-    if let (Some(row), true, false) = (row, was_live, projection.live) {
-        snapshot::keep(connection, row, at)?;
+    if is_erased {
+        erasure::before(connection)?;
     }
-    let blob = record::encode(&record, &projection);
-    let line = Line { id: &id, op, origin_id, version: &version, blob: &blob, at };
+    let shown = record::project(&record, subject.namespace)?;
+    if let (Some(row), true, false, false) = (row, was_live, shown.live, is_erased) {
+        snapshot::keep(connection, row, source.at)?;
+    }
+    let blob = record::encode(&record, &shown);
+    let line = Line { subject, source, version: &version, blob: &blob };
     let changed = changed_names(&outcome);
+    let is_new = row.is_none();
     let row = match row {
-        Some(row) => line.update(connection, row, &projection, &changed)?,
-        None => line.insert(connection, &projection, &changed)?,
+        Some(row) => line.update(connection, row, &shown, &changed)?,
+        None => line.insert(connection, &shown, &changed)?,
     };
-    digest::replace(connection, &id, old_version.as_ref(), &version)?;
-    if projection.live && !was_live {
+    digest::replace(connection, &subject.id, old_version.as_ref(), &version)?;
+    if shown.live && !was_live && !is_new {
         snapshot::drop_kept(connection, row)?;
     }
-    let new_body = projection.live && (!was_live || outcome.changed.contains(&Part::Body));
-    write_vector(connection, row, op, model, was_live, projection.live, new_body)?;
-    Ok(Some((row, outcome)))
+    let new_body = shown.live && (!was_live || outcome.changed.contains(&Part::Body));
+    if was_live && (!shown.live || new_body) {
+        drop_vector(connection, row)?;
+    }
+    if new_body {
+        let body = record.get(&Part::Body).map(|register| register.value.as_slice());
+        write_vector(connection, row, meaning.filter(|meaning| Some(meaning.body) == body))?;
+    }
+    if is_erased {
+        erasure::sweep(connection, subject, row)?;
+    }
+    Ok(Applied { row: Some(row), outcome, is_erased, era })
 }
 
 /// The columns that do not follow from the projection.
 struct Line<'a> {
-    id: &'a RecordId,
-    op: &'a Op,
-    origin_id: i64,
+    subject: Subject<'a>,
+    source: Source,
     version: &'a [u8; 16],
     blob: &'a [u8],
-    at: f64,
 }
 
 impl Line<'_> {
@@ -92,9 +163,9 @@ impl Line<'_> {
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
                    ?16, ?17)";
         connection.prepare_cached(sql)?.execute(params![
-            self.id.0,
-            self.op.namespace,
-            self.op.content_hash,
+            self.subject.id.0,
+            self.subject.namespace,
+            self.subject.content_hash,
             shown.live,
             shown.created_at,
             shown.updated_at,
@@ -105,9 +176,9 @@ impl Line<'_> {
             shown.content,
             self.version,
             self.blob,
-            self.origin_id,
-            self.op.dot.oseq,
-            self.at,
+            self.source.origin_id,
+            self.source.oseq,
+            self.source.at,
             changed,
         ])?;
         Ok(connection.last_insert_rowid())
@@ -136,9 +207,9 @@ impl Line<'_> {
             shown.content,
             self.version,
             self.blob,
-            self.origin_id,
-            self.op.dot.oseq,
-            self.at,
+            self.source.origin_id,
+            self.source.oseq,
+            self.source.at,
             changed,
         ])?;
         Ok(row)
@@ -151,46 +222,52 @@ fn changed_names(outcome: &Outcome) -> String {
     serde_json::to_string(&names).expect("a list of strings is JSON")
 }
 
-/// Keeps `memory_embeddings` in step: a vector for every live memory whose op brought one.
-fn write_vector(
-    connection: &Connection,
-    row: i64,
-    op: &Op,
-    model: &str,
-    was_live: bool,
-    is_live: bool,
-    new_body: bool,
-) -> Result<(), StoreError> {
-    if was_live && (!is_live || new_body) {
-        connection
-            .prepare_cached("DELETE FROM memory_embeddings WHERE rowid = ?1")?
-            .execute([row])?;
-    }
-    let fitting = op.embedding.as_ref().filter(|embedding| embedding.model == model);
-    if let (true, Some(embedding)) = (new_body, fitting) {
-        connection
-            .prepare_cached("INSERT INTO memory_embeddings (rowid, embedding) VALUES (?1, ?2)")?
-            .execute(params![row, vector_bytes(&embedding.vector)])?;
-    }
+fn drop_vector(connection: &Connection, row: i64) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM memory_embeddings WHERE rowid = ?1")?.execute([row])?;
+    connection.prepare_cached("DELETE FROM pending_vector WHERE row = ?1")?.execute([row])?;
     Ok(())
 }
 
-/// Puts values that lost against a write which had not seen them into the conflict log. Local
-/// writes saw everything that is here and need no such look.
-pub(super) fn keep_conflicts(
+/// Writes the vector of a live row that has none, or notes that it is to be made.
+fn write_vector(
     connection: &Connection,
     row: i64,
-    op: &Op,
-    outcome: &Outcome,
-    at: f64,
+    meaning: Option<Meaning<'_>>,
 ) -> Result<(), StoreError> {
-    let lost = outcome.conflicts(|winner| {
+    match meaning {
+        Some(meaning) => connection
+            .prepare_cached("INSERT INTO memory_embeddings (rowid, embedding) VALUES (?1, ?2)")?
+            .execute(params![row, meaning.numbers])?,
+        None => connection
+            .prepare_cached("INSERT INTO pending_vector (row) VALUES (?1)")?
+            .execute([row])?,
+    };
+    Ok(())
+}
+
+/// The values that an op won or lost against without its author, or theirs, having seen it. Local
+/// writes saw everything that is here and need no such look.
+pub(super) fn conflicts_of<'o>(
+    connection: &Connection,
+    op: &Op,
+    outcome: &'o Outcome,
+) -> Vec<&'o Replaced> {
+    outcome.conflicts(|winner| {
         if *winner == op.dot {
             Some(Cow::Borrowed(&op.context))
         } else {
             context_of(connection, winner).map(Cow::Owned)
         }
-    });
+    })
+}
+
+/// Puts values that lost into the conflict log.
+pub(super) fn keep_conflicts(
+    connection: &Connection,
+    row: i64,
+    lost: &[&Replaced],
+    at: f64,
+) -> Result<(), StoreError> {
     for replaced in lost {
         let Register { stamp: loser, value } = &replaced.loser;
         let winner = &replaced.winner.stamp.dot;

@@ -60,6 +60,11 @@ pub(super) fn replace(
 
 /// The digest as kept.
 pub(super) fn read(connection: &Connection) -> Result<Digest, StoreError> {
+    Ok(Digest { buckets: buckets(connection)?, vector: applied::read(connection)? })
+}
+
+/// All buckets as kept, empty ones included.
+pub(super) fn buckets(connection: &Connection) -> Result<Vec<Bucket>, StoreError> {
     let mut buckets = vec![Bucket::default(); BUCKET_COUNT];
     let mut statement = connection.prepare_cached("SELECT b, hash, count FROM bucket")?;
     let mut rows = statement.query([])?;
@@ -69,5 +74,5 @@ pub(super) fn read(connection: &Connection) -> Result<Digest, StoreError> {
             *bucket = Bucket { hash: row.get(1)?, count: row.get(2)? };
         }
     }
-    Ok(Digest { buckets, vector: applied::read(connection)? })
+    Ok(buckets)
 }

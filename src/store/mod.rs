@@ -18,6 +18,7 @@ mod reader;
 mod record;
 mod reembed;
 mod register;
+mod replication;
 mod snapshot;
 mod verify;
 mod words;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use memnode_cluster::NodeName;
 use rusqlite::Connection;
+use tokio::sync::watch;
 
 pub use digest::Digest;
 pub use error::StoreError;
@@ -39,6 +41,10 @@ pub use peer::{PeerCounts, PeerFile, PeerMemory};
 pub use pool::StoreState;
 pub use reader::{Known, Located, NEIGHBOUR_COUNT_MAX, PageEnd, Reader};
 pub use reembed::{ReembedProgress, Unembedded};
+pub use replication::{
+    BatchOutcome, Beat, Conflict, Cursor, Incoming, Member, MemberState, MergeOutcome, OwnHead,
+    Quarantined, ReplicaStart,
+};
 pub use words::Scored;
 pub use writer::{Target, Writer, WriterState};
 
@@ -121,6 +127,11 @@ impl Store {
             self.writer.distrust(error);
         }
         result
+    }
+
+    /// The last write of this run, told after every commit that held some.
+    pub fn committed(&self) -> watch::Receiver<OwnHead> {
+        self.writer.committed()
     }
 
     /// Whether the file takes writes.

@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::error::StoreError;
 use super::open::open_reader;
 use super::reader::Reader;
+use super::replication::erasure;
+use super::replication::start::{OwnHead, own_head};
 use super::writer::{Writer, WriterState};
 
 /// Most writes that share one commit.
@@ -100,6 +102,7 @@ pub(super) struct WriterPool {
     queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     state: Arc<Mutex<StoreState>>,
+    committed: watch::Receiver<OwnHead>,
 }
 
 impl WriterPool {
@@ -112,10 +115,20 @@ impl WriterPool {
         let (sender, receiver) = sync_channel(queue_count_max);
         let state = Arc::new(Mutex::new(StoreState::Ok));
         let shared = Arc::clone(&state);
+        let (head, committed) = watch::channel(OwnHead::default());
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Loop { connection, writer, state: shared }.run(&receiver))?;
-        Ok(WriterPool { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), state })
+            .spawn(move || Loop { connection, writer, state: shared, head }.run(&receiver))?;
+        Ok(WriterPool {
+            queue: Mutex::new(Some(sender)),
+            thread: Mutex::new(Some(thread)),
+            state,
+            committed,
+        })
+    }
+
+    pub(super) fn committed(&self) -> watch::Receiver<OwnHead> {
+        self.committed.clone()
     }
 
     pub(super) fn state(&self) -> StoreState {
@@ -167,6 +180,7 @@ struct Loop {
     connection: Connection,
     writer: WriterState,
     state: Arc<Mutex<StoreState>>,
+    head: watch::Sender<OwnHead>,
 }
 
 impl Loop {
@@ -216,8 +230,33 @@ impl Loop {
             }
             return;
         }
+        self.tell_head();
         for job in done {
             job.finish(Ok(()));
+        }
+        self.clean_up();
+    }
+
+    /// Tells how far own writes go now.
+    fn tell_head(&mut self) {
+        if !self.writer.take_drawn() {
+            return;
+        }
+        match own_head(&self.connection, &self.writer) {
+            Ok(head) => {
+                self.head.send_replace(head);
+            }
+            Err(error) => tracing::warn!(%error, "the number of the last write is not known"),
+        }
+    }
+
+    /// After an erasure: empties the write-ahead log, now or after a later commit.
+    fn clean_up(&mut self) {
+        if self.writer.has_erased {
+            match erasure::after(&self.connection) {
+                Ok(is_empty) => self.writer.has_erased = !is_empty,
+                Err(error) => tracing::warn!(%error, "the write-ahead log was not emptied"),
+            }
         }
     }
 
@@ -241,7 +280,7 @@ impl Loop {
         if is_over || matches!(failed, StoreError::Full | StoreError::ReadOnly(_)) {
             return Err(failed);
         }
-        self.writer.forget_origin_row();
+        self.writer.forget();
         Ok(self.connection.execute_batch("ROLLBACK TO job; RELEASE job")?)
     }
 
@@ -250,7 +289,7 @@ impl Loop {
     }
 
     fn roll_back(&mut self, cause: &StoreError) {
-        self.writer.forget_origin_row();
+        self.writer.forget();
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {

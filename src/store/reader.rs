@@ -175,7 +175,7 @@ impl<'c> Reader<'c> {
     }
 
     /// The vector of a row.
-    pub fn vector(&self, row: i64) -> Result<Option<Vec<f32>>, StoreError> {
+    pub fn embedding(&self, row: i64) -> Result<Option<Vec<f32>>, StoreError> {
         let sql = "SELECT embedding FROM memory_embeddings WHERE rowid = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let bytes: Option<Vec<u8>> = statement.query_row([row], |row| row.get(0)).optional()?;

@@ -70,13 +70,21 @@ fn with_body(record: &Record, body: &[u8]) -> Record {
     parts.collect()
 }
 
-/// What a caller sees of a record; a dead one shows nothing.
+/// Whether a namespace holds records of the cluster itself, which no caller may see as memories.
+pub(super) fn is_reserved(namespace: &str) -> bool {
+    namespace.starts_with('_')
+}
+
+/// What a caller sees of a record; a dead one shows nothing, nor does one of the cluster itself.
 ///
 /// # Errors
-/// `Damaged` when a live record lacks a part that every creation writes.
-pub(super) fn project(record: &Record) -> Result<Projection<'_>, StoreError> {
-    let (Some(created_at), Some(content), true) =
-        (record.created_at(), record.content(), record.is_live())
+/// `Damaged` when what is shown cannot be written as JSON.
+pub(super) fn project<'r>(
+    record: &'r Record,
+    namespace: &str,
+) -> Result<Projection<'r>, StoreError> {
+    let is_shown = record.is_live() && !is_reserved(namespace);
+    let (Some(created_at), Some(content), true) = (record.created_at(), record.content(), is_shown)
     else {
         return Ok(Projection {
             live: false,

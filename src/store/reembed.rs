@@ -65,6 +65,19 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// Live texts that have no vector at all: writes of peers that use another model.
+    pub fn unembedded_live(&self, limit: usize) -> Result<Vec<Unembedded>, StoreError> {
+        let sql = "SELECT row, content FROM pending_vector JOIN memory USING (row) \
+                   ORDER BY row LIMIT ?1";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement
+            .query_map([limit], |row| Ok(Unembedded { row: row.get(0)?, content: row.get(1)? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
 impl Writer<'_> {
     /// Begins a move, or goes on with the one to the same model.
     pub fn reembed_begin(&mut self, model: &str, dimension: usize) -> Result<(), StoreError> {
@@ -113,8 +126,10 @@ impl Writer<'_> {
         set_meta(connection, "dimension", dimension)?;
         connection.execute_batch(
             "DELETE FROM reembed_vector;
+             DELETE FROM pending_vector;
              DELETE FROM meta WHERE key IN ('reembed_model', 'reembed_dimension')",
         )?;
+        self.forget_model();
         Ok(true)
     }
 }

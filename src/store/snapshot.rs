@@ -8,12 +8,9 @@ use super::reader::{MEMORY_COLUMNS, Reader, damaged, memory_of};
 use super::writer::Target;
 use crate::memory::Memory;
 
-/// Keeps a live memory as it is; call before it dies. Reserved namespaces hold no memories.
+/// Keeps a live memory as it is; call before it dies.
 pub(super) fn keep(connection: &Connection, row: i64, at: f64) -> Result<(), StoreError> {
-    let sql = format!(
-        "SELECT {MEMORY_COLUMNS} FROM memory m \
-         WHERE m.row = ?1 AND m.live = 1 AND m.namespace NOT GLOB '[_]*'"
-    );
+    let sql = format!("SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.row = ?1 AND m.live = 1");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([row])?;
     let Some(found) = rows.next()? else { return Ok(()) };

@@ -82,13 +82,21 @@ fn derived(connection: &Connection) -> Result<Vec<String>, StoreError> {
         ),
         (
             "wrong rows of vectors",
-            "SELECT rowid FROM memory_embeddings_rowids",
-            "SELECT row FROM memory WHERE live = 1",
+            "SELECT rowid, 0 FROM memory_embeddings_rowids
+             UNION ALL SELECT row, 1 FROM pending_vector",
+            "SELECT row, EXISTS (SELECT 1 FROM pending_vector p WHERE p.row = m.row)
+             FROM memory m WHERE live = 1",
         ),
         (
-            "numbers of own writes that are drawn and not applied",
-            "SELECT origin_id, 1, head FROM origin WHERE head > 0",
-            "SELECT origin_id, lo, hi FROM applied JOIN origin USING (origin_id) WHERE head > 0",
+            "runs with numbers of own writes that are drawn and not applied",
+            "SELECT origin_id FROM origin WHERE head > 0",
+            "SELECT origin_id FROM applied JOIN origin USING (origin_id)
+             WHERE head > 0 AND lo = 1 AND hi >= head",
+        ),
+        (
+            "wrong counts of kept writes",
+            "SELECT origin_id, kept_count, kept_bytes FROM origin WHERE kept_count > 0",
+            "SELECT origin_id, count(*), sum(length(payload)) FROM op GROUP BY origin_id",
         ),
     ];
     let mut problems = Vec::new();
@@ -136,11 +144,11 @@ fn records(connection: &Connection) -> Result<Vec<String>, StoreError> {
 
 /// Whether the columns that `records` selects are those that follow from the record.
 fn shows(line: &Row<'_>, id: &RecordId, record: &Record) -> Result<bool, StoreError> {
-    let shown = record::project(record)?;
+    let namespace: String = line.get(12)?;
+    let shown = record::project(record, &namespace)?;
     let text = |column: usize| -> Result<Option<&str>, StoreError> {
         Ok(line.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?)
     };
-    let namespace: String = line.get(12)?;
     Ok(line.get::<_, bool>(5)? == shown.live
         && text(3)? == shown.content
         && line.get::<_, Option<f64>>(6)? == shown.created_at

@@ -1,34 +1,71 @@
 //! Writes inside the writer thread's transaction: local ones draw a dot, all go through one merge.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use memnode_cluster::{
-    Clock, ClusterId, CreateValues, Dot, Embedding, LocalClock, NodeName, Observed, Op, OpKind,
+    Clock, ClusterId, CreateValues, Dot, Embedding, IntervalSet, LocalClock, NodeName, Op, OpKind,
     Origin, Parts, Record, RecordId, UnknownFields, UpdateValues, Vector, Version,
 };
 use rusqlite::Connection;
 
 use super::applied;
-use super::apply;
+use super::apply::{self, Meaning, Model, Source, Subject};
 use super::error::StoreError;
 use super::open::{meta, set_meta};
 use super::reader::{Located, Reader};
 use super::record;
+use super::reembed::recorded_model;
+use super::replication::prune;
 use crate::memory::{ContentHash, Namespace};
 use crate::{Code, Error};
 
 /// Most different tags, metadata keys and other parts that one record may gather.
 const PART_COUNT_MAX: usize = 4096;
 
+/// How long the context of local writes is kept before origins that fell silent leave it.
+const CONTEXT_AGE_MS: u64 = 3600 * 1000;
+/// How far back a context reaches, in seconds (REPLICATION.md, "Op").
+const CONTEXT_SECONDS: f64 = 30.0 * 24.0 * 3600.0;
+
 /// What the writer thread knows beside its connection.
 pub struct WriterState {
-    node: NodeName,
-    cluster: ClusterId,
+    pub(super) node: NodeName,
     /// This run of this file; its row is made at the first write.
     epoch: u64,
-    origin_row: Option<i64>,
-    clock: LocalClock,
-    keeps_ops: bool,
+    pub(super) clock: LocalClock,
+    pub(super) keeps_ops: bool,
+    cached: Option<Cached>,
+    /// Whether own numbers were drawn since the last commit.
+    has_drawn: bool,
+    /// Whether an erasure took effect since the last commit.
+    pub(super) has_erased: bool,
+}
+
+/// What is read from the file once, and again after a rollback.
+struct Cached {
+    cluster: ClusterId,
+    model: Arc<Model>,
+    origin_id: Option<i64>,
+    /// What this node has seen of the origins that changed lately.
+    context: Vector,
+    read_at_ms: u64,
+}
+
+impl Cached {
+    fn read(connection: &Connection, now_ms: u64) -> Result<Self, StoreError> {
+        let cluster: [u8; 16] = meta(connection, "cluster_id")?
+            .ok_or_else(|| StoreError::Damaged("the file has no cluster id".to_owned()))?;
+        let (name, dimension) = recorded_model(connection)?.unwrap_or_default();
+        let since = now_ms as f64 / 1000.0 - CONTEXT_SECONDS;
+        Ok(Cached {
+            cluster: ClusterId(cluster),
+            model: Arc::new(Model { name, dimension }),
+            origin_id: None,
+            context: applied::read_since(connection, since)?,
+            read_at_ms: now_ms,
+        })
+    }
 }
 
 impl WriterState {
@@ -40,23 +77,39 @@ impl WriterState {
         keeps_ops: bool,
         now_ms: u64,
     ) -> Result<Self, StoreError> {
-        let cluster: [u8; 16] = meta(connection, "cluster_id")?
-            .ok_or_else(|| StoreError::Damaged("the file has no cluster id".to_owned()))?;
         let clock: i64 = meta(connection, "clock")?.unwrap_or_default();
-        let clock = LocalClock::resume(Clock::from_u64(clock.cast_unsigned()), now_ms);
         Ok(WriterState {
             node,
-            cluster: ClusterId(cluster),
             epoch,
-            origin_row: None,
-            clock,
+            clock: LocalClock::resume(Clock::from_u64(clock.cast_unsigned()), now_ms),
             keeps_ops,
+            cached: Some(Cached::read(connection, now_ms)?),
+            has_drawn: false,
+            has_erased: false,
         })
     }
 
-    /// After a rollback the row of the origin may be gone; it is looked up or made again.
-    pub fn forget_origin_row(&mut self) {
-        self.origin_row = None;
+    /// What was read from the file may no longer be what it holds, as after a rollback.
+    pub fn forget(&mut self) {
+        self.cached = None;
+    }
+
+    /// The origin of this run.
+    pub(super) fn origin(&self) -> Origin {
+        Origin { node: self.node.clone(), epoch: self.epoch }
+    }
+
+    /// Whether own numbers were drawn since this was last asked.
+    pub(super) fn take_drawn(&mut self) -> bool {
+        std::mem::take(&mut self.has_drawn)
+    }
+
+    fn cached(&mut self, connection: &Connection, now_ms: u64) -> Result<&mut Cached, StoreError> {
+        let cached = match self.cached.take() {
+            Some(cached) if now_ms < cached.read_at_ms.saturating_add(CONTEXT_AGE_MS) => cached,
+            _ => Cached::read(connection, now_ms)?,
+        };
+        Ok(self.cached.insert(cached))
     }
 }
 
@@ -72,8 +125,9 @@ pub struct Target {
 /// A write on the connection of the writer thread.
 pub struct Writer<'c> {
     reader: Reader<'c>,
-    state: &'c mut WriterState,
-    now_ms: u64,
+    pub(super) state: &'c mut WriterState,
+    pub(super) now_ms: u64,
+    drawn: Vec<Dot>,
 }
 
 impl<'c> Deref for Writer<'c> {
@@ -88,12 +142,17 @@ impl<'c> Writer<'c> {
     /// Over an open transaction. `now_ms`: Unix milliseconds.
     pub fn new(connection: &'c Connection, state: &'c mut WriterState, now_ms: u64) -> Self {
         state.clock.tick(now_ms);
-        Writer { reader: Reader::new(connection), state, now_ms }
+        Writer { reader: Reader::new(connection), state, now_ms, drawn: Vec::new() }
     }
 
     /// Unix seconds of this write.
     pub fn now(&self) -> f64 {
         self.now_ms as f64 / 1000.0
+    }
+
+    /// The names of the local writes made through this so far, those undone since included.
+    pub fn drawn(&self) -> &[Dot] {
+        &self.drawn
     }
 
     /// Creates a memory, also over a deleted one.
@@ -107,7 +166,7 @@ impl<'c> Writer<'c> {
         kind: OpKind,
         meaning: Embedding,
     ) -> Result<Located, StoreError> {
-        if meaning.model != self.model()? {
+        if meaning.model != self.vectors_are_of()?.name {
             return Err(StoreError::ModelChanged);
         }
         let content_hash = ContentHash::of(&values.content);
@@ -132,7 +191,8 @@ impl<'c> Writer<'c> {
 
     /// Deletes a memory; what it was stays restorable on this node.
     pub fn delete(&mut self, target: &Target) -> Result<(), StoreError> {
-        self.write(target, OpKind::Delete, None, |_, clock| memnode_cluster::delete(clock))
+        self.write(target, OpKind::Delete, None, |_, clock| memnode_cluster::delete(clock))?;
+        Ok(())
     }
 
     /// Runs `work` so that an error undoes all of it and nothing else.
@@ -144,7 +204,7 @@ impl<'c> Writer<'c> {
         connection.execute_batch("SAVEPOINT part")?;
         let result = work(self);
         if result.is_err() {
-            self.state.forget_origin_row();
+            self.state.forget();
             // On a full disk and the like SQLite may have rolled back everything by itself.
             if connection.is_autocommit() {
                 return result;
@@ -153,10 +213,6 @@ impl<'c> Writer<'c> {
         }
         connection.execute_batch("RELEASE part")?;
         result
-    }
-
-    fn id(&self, target: &Target) -> RecordId {
-        RecordId::new(target.namespace.as_str(), target.content_hash.as_bytes())
     }
 
     fn located(&self, target: &Target) -> Result<Located, StoreError> {
@@ -173,9 +229,23 @@ impl<'c> Writer<'c> {
         kind: OpKind,
         embedding: Option<Embedding>,
         author: impl FnOnce(&Record, Clock) -> Parts,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Dot, StoreError> {
+        let (namespace, content_hash) = (target.namespace.as_str(), target.content_hash);
+        self.write_to(namespace, content_hash.as_bytes(), kind, embedding, author)
+    }
+
+    /// As [`write`](Self::write), into any namespace.
+    pub(super) fn write_to(
+        &mut self,
+        namespace: &str,
+        content_hash: &[u8; 32],
+        kind: OpKind,
+        embedding: Option<Embedding>,
+        author: impl FnOnce(&Record, Clock) -> Parts,
+    ) -> Result<Dot, StoreError> {
         let connection = self.connection();
-        let stored = record::load(connection, &self.id(target))?;
+        let id = RecordId::new(namespace, content_hash);
+        let stored = record::load(connection, &id)?;
         let none = Record::default();
         let present = stored.as_ref().map_or(&none, |stored| &stored.record);
         let clock = self.state.clock.draw(self.now_ms, present.newest_clock()).map_err(|_| {
@@ -187,63 +257,94 @@ impl<'c> Writer<'c> {
         let era = present.era();
         let (origin_id, dot) = self.draw_dot()?;
         set_meta(connection, "clock", self.state.clock.last().as_u64().cast_signed())?;
-        let context =
-            if self.state.keeps_ops { applied::read(connection)? } else { Vector::default() };
+        let keeps_ops = self.state.keeps_ops;
+        let cached = self.state.cached(connection, self.now_ms)?;
         let op = Op {
             version: Version::CURRENT,
-            cluster: self.state.cluster,
-            namespace: target.namespace.as_str().to_owned(),
-            content_hash: *target.content_hash.as_bytes(),
+            cluster: cached.cluster,
+            namespace: namespace.to_owned(),
+            content_hash: *content_hash,
             dot,
             clock,
             era,
-            context,
+            context: if keeps_ops { cached.context.clone() } else { Vector::default() },
             kind,
             parts,
             embedding,
             traceparent: None,
             unknown: UnknownFields::default(),
         };
+        cached.context.insert(&op.dot);
+        let model = Arc::clone(&cached.model);
         let payload = op.encode().map_err(too_large)?;
-        if self.state.keeps_ops {
-            apply::keep(connection, origin_id, &op, &payload)?;
+        let source = Source { origin_id, oseq: op.dot.oseq, at: self.now() };
+        if keeps_ops {
+            apply::keep(connection, source, &id, &payload)?;
+            prune::count_kept(connection, origin_id, 1, payload.len() as i64)?;
         }
-        apply::apply(connection, &op, origin_id, stored, &self.model()?, self.now())?;
-        Ok(())
+        applied::insert(connection, origin_id, op.dot.oseq, op.dot.oseq)?;
+        let meaning = Meaning::of(&op, &model);
+        let applied =
+            apply::settle(connection, Subject::of(&op), source, stored, meaning, |record| {
+                record.apply(&op)
+            })?;
+        self.state.has_erased |= applied.is_erased;
+        self.drawn.push(op.dot.clone());
+        Ok(op.dot)
     }
 
     /// The next dot of this run.
     fn draw_dot(&mut self) -> Result<(i64, Dot), StoreError> {
-        let origin = Origin { node: self.state.node.clone(), epoch: self.state.epoch };
-        let origin_id = match self.state.origin_row {
+        let connection = self.connection();
+        let origin = self.state.origin();
+        let cached = self.state.cached(connection, self.now_ms)?;
+        let origin_id = match cached.origin_id {
             Some(row) => row,
-            None => applied::origin_row(self.connection(), &origin)?,
+            None => applied::origin_row(connection, &origin)?,
         };
-        self.state.origin_row = Some(origin_id);
-        let oseq = applied::draw_oseq(self.connection(), origin_id)?;
+        cached.origin_id = Some(origin_id);
+        let oseq = applied::draw_oseq(connection, origin_id, self.now())?;
+        self.state.has_drawn = true;
         Ok((origin_id, Dot { origin, oseq }))
     }
 
-    /// Applies a write of another node, once, whatever the order and the repetitions.
-    pub fn apply_remote(&mut self, op: &Op, payload: &[u8]) -> Result<bool, StoreError> {
+    /// Gives all further local writes another epoch.
+    pub fn new_epoch(&mut self, epoch: u64) {
+        self.state.epoch = epoch;
+        self.state.forget();
+    }
+
+    /// Takes another epoch if a write of the present one came from elsewhere: a copy of this
+    /// process, memory and all, goes on under the same name.
+    pub(super) fn shun(&mut self, origin: &Origin) {
+        if *origin == self.state.origin() {
+            tracing::error!(%origin, "another process writes as this run: a new one begins");
+            self.new_epoch(rand::random());
+        }
+    }
+
+    /// What vectors of this file are of.
+    pub(super) fn vectors_are_of(&mut self) -> Result<Arc<Model>, StoreError> {
         let connection = self.connection();
-        let origin_id = applied::origin_row(connection, &op.dot.origin)?;
-        if applied::contains(connection, origin_id, op.dot.oseq)? {
-            return Ok(false);
+        Ok(Arc::clone(&self.state.cached(connection, self.now_ms)?.model))
+    }
+
+    /// The vectors of the file are of another model now.
+    pub(super) fn forget_model(&mut self) {
+        self.state.forget();
+    }
+
+    /// The cluster that the file belongs to.
+    pub(super) fn cluster(&mut self) -> Result<ClusterId, StoreError> {
+        let connection = self.connection();
+        Ok(self.state.cached(connection, self.now_ms)?.cluster)
+    }
+
+    /// Lets contexts know all that was applied of an origin.
+    pub(super) fn saw(&mut self, origin: &Origin, known: IntervalSet) {
+        if let Some(cached) = &mut self.state.cached {
+            cached.context.replace(origin, known);
         }
-        if let Observed::TooFarAhead = self.state.clock.observe(op.clock, self.now_ms) {
-            tracing::warn!(op.dot = %op.dot, "a peer's clock runs far ahead of this node's");
-        }
-        if self.state.keeps_ops {
-            apply::keep(connection, origin_id, op, payload)?;
-        }
-        let stored = record::load(connection, &op.id())?;
-        let now = self.now();
-        let applied = apply::apply(connection, op, origin_id, stored, &self.model()?, now)?;
-        if let Some((row, outcome)) = applied {
-            apply::keep_conflicts(connection, row, op, &outcome, now)?;
-        }
-        Ok(true)
     }
 }
 

@@ -39,6 +39,9 @@ pub struct Outcome {
     pub changed: BTreeSet<Part>,
     /// The values that lost, on either side.
     pub replaced: Vec<Replaced>,
+    /// Dots that came with another value for a part than the one known from the same dot: two
+    /// writes share a name, which only a copied file or a defect can bring about.
+    pub contradictions: BTreeSet<Dot>,
 }
 
 /// A value that lost against another, or against a delete.
@@ -205,6 +208,9 @@ impl Record {
             self.parts.insert(part, register);
             return;
         };
+        if register.stamp == present.stamp && register.value != present.value {
+            outcome.contradictions.insert(present.stamp.dot.clone());
+        }
         let (loser, winner) = match compare(&part, &register, present) {
             Ordering::Equal => return,
             Ordering::Less => (register, present.clone()),

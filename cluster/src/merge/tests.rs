@@ -75,6 +75,21 @@ fn the_greatest_birth_and_body_win() {
 }
 
 #[test]
+fn one_dot_with_two_values_is_a_contradiction() {
+    let ops = [write("a", 4, "body", value::text("x")), write("a", 4, "body", value::text("y"))];
+    for (first, second) in [(&ops[0], &ops[1]), (&ops[1], &ops[0])] {
+        let mut one = record([first]);
+        assert!(one.apply(first).contradictions.is_empty(), "the same again");
+        let found = one.clone().merge(&record([second])).contradictions;
+        assert_eq!(found, one.apply(second).contradictions);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [dot("a", 4)]);
+    }
+    let mut other = record([&ops[0]]);
+    let later = write("a", 5, "body", value::text("y"));
+    assert!(other.apply(&later).contradictions.is_empty(), "another dot");
+}
+
+#[test]
 fn equal_stamps_are_decided_by_the_hash_of_the_value() {
     let ops = [write("a", 4, "body", value::text("x")), write("a", 4, "body", value::text("y"))];
     let greater = ops.iter().max_by_key(|op| Sha256::digest(&op.parts[&Part::Body]));

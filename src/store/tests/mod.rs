@@ -108,6 +108,7 @@ fn open_file(path: &Path, node: &str, epoch: u64) -> (Connection, WriterState) {
     let connection = super::open::open_writer(path, |_| Ok(())).unwrap();
     connection.pragma_update(None, "synchronous", "OFF").unwrap();
     super::initialise(&connection, &options(path)).unwrap();
+    super::open::set_meta(&connection, "cluster_id", [7; 16]).unwrap();
     let node = NodeName::new(node).unwrap();
     let state = WriterState::new(&connection, node, epoch, true, NOW_MS).unwrap();
     (connection, state)

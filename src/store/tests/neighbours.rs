@@ -16,7 +16,7 @@ impl Vectors for Snapshot<'_, '_> {
     }
 
     fn vector(&self, row: i64) -> crate::Result<Option<Vec<f32>>> {
-        Ok(self.0.vector(row)?)
+        Ok(self.0.embedding(row)?)
     }
 
     fn count(&self) -> crate::Result<u64> {
@@ -135,7 +135,7 @@ proptest! {
         let located = file.write(|writer| {
             writer.create(&space, &values("text"), OpKind::Create, embedding)
         });
-        let found = file.reader().vector(located.unwrap().row).unwrap();
+        let found = file.reader().embedding(located.unwrap().row).unwrap();
         prop_assert_eq!(found, Some(numbers));
     }
 }

@@ -180,13 +180,13 @@ fn a_first_open_makes_a_file_that_says_what_it_is() {
     assert_eq!(std::fs::metadata(&empty).unwrap().len(), 0);
     for path in [empty, directory.path().join("deep/er/new.db")] {
         Store::open(&options(&path)).unwrap().close();
-        assert_eq!(identify(&path).unwrap(), FileKind::Ours(1));
+        assert_eq!(identify(&path).unwrap(), FileKind::Ours(2));
         let connection = Connection::open(&path).unwrap();
         let pragma = |name: &str| -> i64 {
             connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
         };
         assert_eq!(pragma("application_id"), 0x6d65_6d6e);
-        assert_eq!(pragma("user_version"), 1);
+        assert_eq!(pragma("user_version"), 2);
         assert_eq!(pragma("page_size"), 16_384);
         let mode: String =
             connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();

@@ -7,6 +7,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::memory::Memory;
+use crate::store::Incoming;
 
 const TEXTS: [&str; 3] = ["alpha", "Alpha ", "beta"];
 const TAGS: [&str; 3] = ["one", "two", "three"];
@@ -55,7 +56,7 @@ fn take(file: &mut File, text: &str, write: &Write) {
             let values = CreateValues {
                 tags: owned(tags),
                 memory_type: Some((*kind).to_owned()),
-                created_at: file.now_ms as f64,
+                created_at: file.now_ms as f64 / 1000.0,
                 ..values(text)
             };
             file.write(|writer| {
@@ -66,7 +67,7 @@ fn take(file: &mut File, text: &str, write: &Write) {
         Write::Update { tags, kind, key } if live => {
             let metadata = key.map(|key| (key.to_string(), (key > 0).then(|| key.to_string())));
             let values = UpdateValues {
-                updated_at: Some(file.now_ms as f64),
+                updated_at: Some(file.now_ms as f64 / 1000.0),
                 tags: Some(owned(tags)),
                 memory_type: Some(kind.map(str::to_owned)),
                 metadata: metadata.into_iter().collect(),
@@ -88,7 +89,11 @@ fn payloads(file: &File) -> Vec<Vec<u8>> {
 
 fn deliver(file: &mut File, payload: &[u8]) -> bool {
     let op = Op::decode(payload).unwrap();
-    file.write(|writer| writer.apply_remote(&op, payload)).unwrap()
+    let incoming =
+        Incoming { dot: op.dot.clone(), payload: payload.to_owned(), op: Ok(Box::new(op)) };
+    let outcome = file.write(|writer| writer.apply_batch(&[incoming], None)).unwrap();
+    assert!(outcome.held.is_empty(), "{outcome:?}");
+    !outcome.applied.is_empty()
 }
 
 /// Everything that the other file holds, in its order.
@@ -229,7 +234,7 @@ fn a_replicated_write_keeps_its_dot_and_draws_none() {
     assert_eq!(payloads(&b), [payload]);
     let found = visible(&b).remove(0);
     assert_eq!(found.origin, "a");
-    assert_eq!(b.reader().vector(1).unwrap(), Some(direction("text", DIMENSION)));
+    assert_eq!(b.reader().embedding(1).unwrap(), Some(direction("text", DIMENSION)));
     assert_eq!(b.number("SELECT count(*) FROM change_log WHERE kind = 'stored'"), 1);
 }
 

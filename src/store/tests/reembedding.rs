@@ -73,10 +73,10 @@ fn a_move_is_resumed_and_swaps_all_at_once() {
     assert_eq!(file.reader().model().unwrap(), OTHER);
     assert_eq!(file.number("SELECT value FROM meta WHERE key = 'dimension'"), 12);
     assert_eq!(file.number("SELECT count(*) FROM reembed_vector"), 0);
-    assert_eq!(file.reader().vector(rows[0]).unwrap(), None, "it was deleted meanwhile");
+    assert_eq!(file.reader().embedding(rows[0]).unwrap(), None, "it was deleted meanwhile");
     for (number, row) in live.iter().enumerate().skip(1) {
         let query = direction(&format!("text {number}"), OTHER_DIMENSION);
-        assert_eq!(file.reader().vector(*row).unwrap().as_ref(), Some(&query));
+        assert_eq!(file.reader().embedding(*row).unwrap().as_ref(), Some(&query));
         assert_eq!(file.reader().nearest(&query, 1).unwrap()[0].0, *row);
     }
     let old = file.write(|writer| create(writer, "new text"));
@@ -113,7 +113,7 @@ fn a_text_that_changes_meanwhile_is_embedded_again() {
     file.write(|writer| writer.update(&target("text"), &tags)).unwrap();
     assert_eq!(step(&mut file, 0, 100), [0_i64; 0]);
     assert!(file.write(|writer| writer.reembed_finish()).unwrap());
-    let found = file.reader().vector(row).unwrap();
+    let found = file.reader().embedding(row).unwrap();
     assert_eq!(found, Some(direction("text", OTHER_DIMENSION)));
     file.check_sound();
 }
@@ -155,12 +155,12 @@ async fn a_swap_that_is_undone_changes_neither_vectors_nor_model() {
     let undone = store
         .write(|writer| {
             assert!(writer.reembed_finish()?);
-            assert_eq!(writer.vector(1)?, Some(direction("text", OTHER_DIMENSION)));
+            assert_eq!(writer.embedding(1)?, Some(direction("text", OTHER_DIMENSION)));
             Err::<(), _>(crate::Error::invalid("on purpose").into())
         })
         .await;
     assert!(undone.is_err());
-    let vector = store.read(PATIENCE, |reader| reader.vector(1)).await.unwrap();
+    let vector = store.read(PATIENCE, |reader| reader.embedding(1)).await.unwrap();
     assert_eq!(vector, Some(direction("text", DIMENSION)));
     store.write(|writer| create(writer, "of the old model").map(drop)).await.unwrap();
     opened.check_sound().await;
@@ -186,7 +186,7 @@ async fn a_swap_that_is_undone_changes_neither_vectors_nor_model() {
         let (nearest, vector) = store
             .read(PATIENCE, |reader| {
                 let query = direction("text", OTHER_DIMENSION);
-                Ok((reader.nearest(&query, 10)?, reader.vector(1)?))
+                Ok((reader.nearest(&query, 10)?, reader.embedding(1)?))
             })
             .await
             .unwrap();

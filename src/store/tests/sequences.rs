@@ -177,7 +177,7 @@ fn put(
         .unwrap();
     assert_eq!(located.memory.content, text);
     assert_eq!(file.reader().deleted_snapshot(target).unwrap(), None);
-    let vector = file.reader().vector(located.row).unwrap().expect("a live memory has a vector");
+    let vector = file.reader().embedding(located.row).unwrap().expect("a live memory has a vector");
     assert_eq!(vector, direction(&text, DIMENSION));
     let key = (target.namespace.to_string(), target.content_hash);
     model.dead.remove(&key);

@@ -1,0 +1,25 @@
+//! What replication needs of the file: taking in what peers wrote, giving out what is kept,
+//! comparing, joining states, pruning, erasing.
+//!
+//! All of it runs in the caller's transaction. What to do and when is decided elsewhere.
+
+mod batch;
+mod conflicts;
+pub(super) mod erasure;
+mod join;
+mod members;
+pub(super) mod prune;
+mod publish;
+mod quarantine;
+mod range;
+mod reserved;
+mod rules;
+pub(super) mod start;
+mod transfer;
+
+pub use batch::{BatchOutcome, Cursor, Incoming};
+pub use conflicts::Conflict;
+pub use join::MergeOutcome;
+pub use members::{Member, MemberState};
+pub use quarantine::Quarantined;
+pub use start::{Beat, OwnHead, ReplicaStart};

@@ -1,0 +1,139 @@
+//! Writes that cannot be applied here: kept, shown, tried again.
+
+use memnode_cluster::{Dot, IntervalSet, Op, Vector};
+use rusqlite::{Connection, params};
+
+use super::super::applied;
+use super::super::apply::Source;
+use super::super::error::StoreError;
+use super::super::reader::Reader;
+use super::super::writer::Writer;
+use super::batch::{BatchOutcome, Incoming};
+
+/// Quarantined writes that are tried at a time.
+const RETRY_COUNT: usize = 256;
+
+/// A write in quarantine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quarantined {
+    /// Its name.
+    pub dot: Dot,
+    /// Why it is not applied.
+    pub reason: String,
+    /// When it came, in Unix seconds.
+    pub at: f64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl Reader<'_> {
+    /// What lies in quarantine, oldest first.
+    pub fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, StoreError> {
+        let sql = "SELECT origin_id, oseq, reason, at, length(payload) FROM quarantine \
+                   ORDER BY at, origin_id, oseq LIMIT ?1";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(Quarantined {
+                dot: applied::dot(self.connection(), row.get(0)?, row.get(1)?)?,
+                reason: row.get(2)?,
+                at: row.get(3)?,
+                bytes: row.get(4)?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// The names of all that lies there.
+    pub fn held(&self) -> Result<Vector, StoreError> {
+        applied::held(self.connection())
+    }
+}
+
+impl Writer<'_> {
+    /// Tries quarantined writes again, one or all of them.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn retry_quarantine(&mut self, dot: Option<&Dot>) -> Result<BatchOutcome, StoreError> {
+        let mut outcome = BatchOutcome::default();
+        let all = match dot {
+            Some(dot) => vec![dot.clone()],
+            None => self.quarantined(usize::MAX)?.into_iter().map(|found| found.dot).collect(),
+        };
+        for dots in all.chunks(RETRY_COUNT) {
+            let mut batch = Vec::with_capacity(dots.len());
+            for dot in dots {
+                batch.extend(load(self.connection(), dot)?);
+            }
+            // What was let in once is of this cluster, or of the one that this file came from.
+            let tried = self.take_in(&batch, |_| false)?;
+            outcome.add(tried);
+        }
+        Ok(outcome)
+    }
+}
+
+impl BatchOutcome {
+    fn add(&mut self, other: BatchOutcome) {
+        self.applied.join(&other.applied);
+        self.held.join(&other.held);
+        self.far_ahead.extend(other.far_ahead);
+        self.far_ahead.sort();
+        self.far_ahead.dedup();
+        self.contradictions.extend(other.contradictions);
+        self.erased.extend(other.erased);
+    }
+}
+
+fn load(connection: &Connection, dot: &Dot) -> Result<Option<Incoming>, StoreError> {
+    let Some(origin_id) = applied::known_row(connection, &dot.origin)? else { return Ok(None) };
+    let sql = "SELECT payload FROM quarantine WHERE origin_id = ?1 AND oseq = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![origin_id, dot.oseq])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let payload: Vec<u8> = row.get(0)?;
+    let op = Op::decode(&payload).map(Box::new).map_err(|error| error.to_string());
+    Ok(Some(Incoming { dot: dot.clone(), payload, op }))
+}
+
+/// Sets a write aside; one that is there already keeps its time.
+pub(super) fn put(
+    writer: &Writer<'_>,
+    origin_id: i64,
+    incoming: &Incoming,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO quarantine (origin_id, oseq, payload, reason, at) \
+               VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (origin_id, oseq) \
+               DO UPDATE SET payload = excluded.payload, reason = excluded.reason";
+    writer.connection().prepare_cached(sql)?.execute(params![
+        origin_id,
+        incoming.dot.oseq,
+        incoming.payload,
+        reason,
+        writer.now()
+    ])?;
+    Ok(())
+}
+
+/// Forgets a write that is applied now.
+pub(super) fn drop_one(connection: &Connection, source: Source) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM quarantine WHERE origin_id = ?1 AND oseq = ?2")?
+        .execute(params![source.origin_id, source.oseq])?;
+    Ok(())
+}
+
+/// The numbers of an origin that lie in quarantine.
+pub(super) fn held_of(connection: &Connection, origin_id: i64) -> Result<IntervalSet, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT oseq FROM quarantine WHERE origin_id = ?1")?;
+    let mut rows = statement.query([origin_id])?;
+    let mut held = IntervalSet::default();
+    while let Some(row) = rows.next()? {
+        held.insert(row.get(0)?);
+    }
+    Ok(held)
+}
