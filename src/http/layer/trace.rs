@@ -11,6 +11,9 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use crate::http::AppState;
 use crate::http::problem::Problem;
 
+/// What is asked every few seconds, for as long as the node runs.
+const PROBES: [&str; 4] = ["/api/health", "/healthz", "/livez", "/readyz"];
+
 /// Logs method, route, status and time; never bodies, credentials, paths or query strings.
 pub async fn trace(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let started = state.service.uptime();
@@ -23,8 +26,12 @@ pub async fn trace(State(state): State<AppState>, request: Request, next: Next) 
     log_failure(&response);
     let status = response.status().as_u16();
     let ms = state.service.uptime().saturating_sub(started).as_secs_f64() * 1000.0;
-    info!(http.method = %method, http.route = route, http.status = status, ms,
-        "answered {method} {route} with {status}");
+    if PROBES.contains(&route) {
+        debug!(http.status = status, ms, "answered the probe {route} with {status}");
+    } else {
+        info!(http.method = %method, http.route = route, http.status = status, ms,
+            "answered {method} {route} with {status}");
+    }
     response
 }
 
