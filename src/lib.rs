@@ -16,6 +16,7 @@ pub mod machine;
 pub mod mcp;
 pub mod memory;
 pub mod node;
+pub mod replica;
 pub mod service;
 pub mod store;
 

@@ -57,6 +57,7 @@ fn server() -> (TempDir, McpServer) {
         keeps_ops: false,
     });
     let service = Service::new(ServiceParts {
+        replica: None,
         store: Arc::new(store.expect("a new file opens")),
         embedder: LazyEmbedder::loaded(Arc::new(Letters(model))),
         dedup: DedupConfig { enabled: false, threshold: 0.85, time_window_hours: 24 },

@@ -19,7 +19,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("index", &["error", "memory"]),
     ("store", &["clock", "config", "error", "memory", CLUSTER]),
     ("events", &["memory"]),
-    ("replica", &["clock", "config", "error", "events", "memory", "store", CLUSTER]),
+    ("replica", &["clock", "config", "error", "events", "machine", "memory", "store", CLUSTER]),
     ("auth", &["clock", "config", "error", "memory"]),
     ("limit", &["config", "error", "memory"]),
     ("ingest", &["error", "memory"]),

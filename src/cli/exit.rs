@@ -215,6 +215,7 @@ fn start_exit(error: &StartError) -> Exit {
     match error {
         StartError::Config(_) => Exit::Usage,
         StartError::ModelMissing(_) => Exit::Unavailable,
+        StartError::Nats(_) => Exit::Usage,
         StartError::PortTaken { .. } | StartError::CannotCreate { .. } => Exit::CannotCreate,
         StartError::Locked { .. } => Exit::TryAgain,
         StartError::NotOurs { .. }

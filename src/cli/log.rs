@@ -6,9 +6,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Loaded, LogFormat, Source};
 
-/// What the MCP library says stays out unless it is asked for by name: it repeats whole requests,
-/// and with them the text of memories.
-const QUIET: &str = "rmcp=error";
+/// What libraries say stays out unless it is asked for by name: that of MCP repeats whole requests,
+/// and with them the text of memories; that of NATS tells of connections, as memnode itself does.
+const QUIET: &str = "rmcp=error,async_nats=warn";
 
 /// Starts the log. A command that ends by itself says little unless asked to: its answer is what
 /// the user waits for.

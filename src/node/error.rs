@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::embed::EmbedError;
+use crate::replica::ConnectError;
 use crate::store::StoreError;
 
 /// One variant per way a person can react.
@@ -15,6 +16,9 @@ pub enum StartError {
     /// The model is missing or damaged.
     #[error(transparent)]
     ModelMissing(EmbedError),
+    /// The settings of NATS can never work.
+    #[error(transparent)]
+    Nats(ConnectError),
     /// The address is in use, or not this machine's.
     #[error("cannot listen on {address}: {source}")]
     PortTaken {

@@ -27,6 +27,7 @@ use crate::embed::EmbedderChoice;
 use crate::embed::lazy::LazyEmbedder;
 use crate::http::{AppState, LocalCaller};
 use crate::mcp::{Caller, IngestPaths, McpHttpOptions, McpOptions, McpServer};
+use crate::replica::{Replica, ReplicaError, ReplicaParts};
 use crate::service::{Service, ServiceParts};
 use crate::store::{Store, StoreOptions, recorded_model};
 
@@ -75,8 +76,14 @@ impl Node {
         let choice = if any_model { file_embedder(config).unwrap_or(choice) } else { choice };
         let tasks = TaskTracker::new();
         let shutdown = CancellationToken::new();
+        let replica = match role {
+            Role::Server | Role::Window => replica(config, &store, &tasks, &shutdown).await?,
+            // A command is over soon; what it wrote is sent by the next server.
+            Role::Command => None,
+        };
         let service = Service::new(ServiceParts {
             store: Arc::clone(&store),
+            replica,
             embedder: LazyEmbedder::start(choice),
             dedup: config.dedup.clone(),
             time_zone: config.node.time_zone.clone(),
@@ -143,8 +150,8 @@ async fn open_store(
     any_model: bool,
 ) -> Result<Arc<Store>, StartError> {
     let path = config.store.path.clone();
-    let node = NodeName::new(&config.node.id)
-        .map_err(|error| StartError::Internal(format!("the node's name is not valid: {error}")))?;
+    let node = node_name(config)?;
+    let keeps_ops = config.cluster.nats.is_some();
     let (reader_count, write_queue_count_max) =
         (config.store.readers.get(), config.store.write_queue_max.get());
     let opening = tokio::task::spawn_blocking(move || {
@@ -157,11 +164,36 @@ async fn open_store(
             any_model,
             reader_count,
             write_queue_count_max,
-            keeps_ops: false,
+            keeps_ops,
         };
         Store::open(&options).map(Arc::new).map_err(|error| StartError::of_store(&path, error))
     });
     opening.await.map_err(|error| StartError::Internal(error.to_string()))?
+}
+
+/// Starts to exchange writes with peers, if there is a way to them.
+async fn replica(
+    config: &Config,
+    store: &Arc<Store>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<Option<Replica>, StartError> {
+    let parts = ReplicaParts {
+        config: config.cluster.clone(),
+        node: node_name(config)?,
+        store: Arc::clone(store),
+        tasks: tasks.clone(),
+        shutdown: shutdown.clone(),
+    };
+    Replica::start(parts).await.map_err(|error| match error {
+        ReplicaError::Connect(error) => StartError::Nats(error),
+        ReplicaError::Store(error) => StartError::of_store(&config.store.path, error),
+    })
+}
+
+fn node_name(config: &Config) -> Result<NodeName, StartError> {
+    NodeName::new(&config.node.id)
+        .map_err(|error| StartError::Internal(format!("the node's name is not valid: {error}")))
 }
 
 /// `/mcp` for HTTP clients: each caller is who its credential says. The layers of the API around

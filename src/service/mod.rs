@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::DedupConfig;
 use crate::embed::lazy::{Embedded, LazyEmbedder};
 use crate::memory::{ContentHash, Memory, Namespace};
+use crate::replica::Replica;
 use crate::store::{Reader, Store, StoreError};
 use crate::{Code, Error, Result};
 
@@ -36,6 +37,8 @@ const DEADLINE_TEXT_COUNT: usize = 8;
 pub struct ServiceParts {
     /// The open file.
     pub store: Arc<Store>,
+    /// The road to the peers, if there is one.
+    pub replica: Option<Replica>,
     /// The model, possibly still loading.
     pub embedder: Arc<LazyEmbedder>,
     /// Whether and when near-repeats are refused.

@@ -42,8 +42,8 @@ pub use pool::StoreState;
 pub use reader::{Known, Located, NEIGHBOUR_COUNT_MAX, PageEnd, Reader};
 pub use reembed::{ReembedProgress, Unembedded};
 pub use replication::{
-    BatchOutcome, Beat, Conflict, Cursor, Incoming, Member, MemberState, MergeOutcome, OwnHead,
-    Quarantined, ReplicaStart,
+    BatchOutcome, Beat, Conflict, Cursor, Incoming, Member, MemberState, Membership, MergeOutcome,
+    OwnHead, Quarantined, ReplicaStart,
 };
 pub use words::Scored;
 pub use writer::{Target, Writer, WriterState};
@@ -200,6 +200,11 @@ fn initialise(connection: &Connection, options: &StoreOptions) -> Result<(), Sto
     open::set_meta(connection, "model", &options.model)?;
     open::set_meta(connection, "dimension", options.dimension as i64)?;
     open::set_meta(connection, "metric", "cosine")?;
+    if options.keeps_ops {
+        // A new file of a node with peers: what is written before it meets them does not keep it
+        // from joining.
+        open::set_meta(connection, "membership", "pending")?;
+    }
     reembed::create_embeddings(connection, options.dimension)?;
     connection.execute_batch("COMMIT")?;
     Ok(())

@@ -257,6 +257,15 @@ pub enum Effect {
         /// What was applied there.
         theirs: Vector,
     },
+    /// Take over a snapshot of a peer, if it has one: a first step for a node that is far behind.
+    /// The store then holds what the peer held; what is applied comes back in
+    /// [`Input::Applied`], or that nothing was.
+    TakeSnapshot {
+        /// Comes back in [`Input::Applied`].
+        number: u64,
+        /// Who has it.
+        peer: PeerKey,
+    },
     /// Add dots to the vector, but for those in quarantine.
     Adopt {
         /// Comes back in [`Input::Applied`].
@@ -407,6 +416,20 @@ impl Replicator {
     /// Whether a dot's op, by the number of other live nodes that have it on disk.
     pub fn replica_count(&self, dot: &Dot) -> usize {
         self.peers.replica_count(dot, &self.identity.node, self.now)
+    }
+
+    /// Own ops that are not in the stream.
+    pub fn outbox_count(&self) -> u64 {
+        self.outbox.count()
+    }
+
+    /// The stream belongs to another cluster than this node: an operator must decide.
+    pub fn meet_cluster(&mut self, other: &str) {
+        let detail = format!(
+            "the stream belongs to the cluster {other}: join it with `memnode cluster join`, or \
+             give this cluster another name"
+        );
+        self.raise(AlarmKind::OtherCluster, "stream", detail);
     }
 
     /// The vector as this replicator knows it.

@@ -28,6 +28,8 @@ const ID_COUNT_MAX: usize = 200;
 const TRY_COUNT_MAX: u32 = 5;
 /// Pause after a transfer that failed, or that did not help, in milliseconds.
 const PAUSE_MS: u64 = 5_000;
+/// Records from which on a new node takes a snapshot first.
+const SNAPSHOT_RECORD_COUNT: u64 = 5_000;
 /// How long a new node waits to hear of a peer, in milliseconds.
 const JOIN_PATIENCE_MS: u64 = 6_000;
 
@@ -89,6 +91,8 @@ struct Transfer {
     /// One side of a comparison, until the other is in.
     halves: BTreeMap<Step, Half>,
     merging: BTreeSet<u64>,
+    /// The snapshot that comes first.
+    snapshot: Option<u64>,
     adopting: Option<u64>,
     record_count: u64,
 }
@@ -135,7 +139,9 @@ impl Transfers {
 
     pub(super) fn is_waiting_for(&self, number: u64) -> bool {
         self.running.as_ref().is_some_and(|transfer| {
-            transfer.merging.contains(&number) || transfer.adopting == Some(number)
+            transfer.merging.contains(&number)
+                || transfer.adopting == Some(number)
+                || transfer.snapshot == Some(number)
         })
     }
 
@@ -166,6 +172,7 @@ impl Transfer {
             asks: BTreeMap::new(),
             halves: BTreeMap::new(),
             merging: BTreeSet::new(),
+            snapshot: None,
             adopting: None,
             record_count: 0,
         }
@@ -279,14 +286,41 @@ impl Replicator {
             && self.now >= self.transfer.not_before
             && let Some((peer, reason)) = self.transfer.wanted.take()
         {
-            self.transfer.running = Some(Transfer::new(peer, reason, self.vector.clone()));
+            self.begin(peer, reason);
         }
+        self.go_on();
+    }
+
+    fn begin(&mut self, peer: PeerKey, reason: TransferReason) {
+        let mut transfer = Transfer::new(peer.clone(), reason, self.vector.clone());
+        let record_count = self.peers.get(&peer).map_or(0, |peer| peer.beat.record_count);
+        // A snapshot is one file, which an empty node takes in as it is.
+        if reason == TransferReason::Joining
+            && self.vector.is_empty()
+            && record_count >= SNAPSHOT_RECORD_COUNT
+        {
+            let number = self.number();
+            transfer.snapshot = Some(number);
+            self.effects.push_back(Effect::TakeSnapshot { number, peer });
+        }
+        self.transfer.running = Some(transfer);
+    }
+
+    /// A snapshot is in, or could not be had: the rest comes record by record.
+    fn snapshot_taken(&mut self, outcome: Option<Applied>) {
+        if let Some(transfer) = &mut self.transfer.running {
+            transfer.snapshot = None;
+        }
+        self.take_outcome(outcome.unwrap_or_default());
         self.go_on();
     }
 
     /// Asks what can be asked; finishes when nothing is left.
     fn go_on(&mut self) {
         let Some(transfer) = &mut self.transfer.running else { return };
+        if transfer.snapshot.is_some() {
+            return;
+        }
         let mut requests = Vec::new();
         while transfer.asks.len() + requests.len() < STEP_COUNT_MAX
             && transfer.merging.len() < MERGE_COUNT_MAX
@@ -412,6 +446,9 @@ impl Replicator {
 
     /// The store is done with records, or with the adoption.
     pub(super) fn transfer_applied(&mut self, number: u64, outcome: Option<Applied>) {
+        if self.transfer.running.as_ref().is_some_and(|t| t.snapshot == Some(number)) {
+            return self.snapshot_taken(outcome);
+        }
         let Some(outcome) = outcome else {
             return self.give_up("the store does not take the records");
         };

@@ -10,8 +10,8 @@ mod request;
 
 pub use message::{Ack, Batch, Heartbeat, Root};
 pub use request::{
-    Ask, Held, RANGE_COUNT_MAX, RECORD_PAGE_BYTES_MAX, Range, Reply, Request, TransferEmbedding,
-    TransferRecord,
+    Ask, Held, RANGE_COUNT_MAX, RECORD_PAGE_BYTES_MAX, Range, Reply, Request, SnapshotObject,
+    TransferEmbedding, TransferRecord,
 };
 
 use minicbor::{Decode, Encode};
@@ -24,8 +24,18 @@ pub const MESSAGE_BYTES_MAX: usize = 512 * 1024;
 /// The longest message after unpacking: many texts that resemble each other.
 pub const UNPACKED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// What can be sent.
+pub trait Message: Encode<()> {}
+
+impl<T: Encode<()>> Message for T {}
+
+/// What can be read.
+pub trait Readable<'b>: Decode<'b, ()> {}
+
+impl<'b, T: Decode<'b, ()>> Readable<'b> for T {}
+
 /// Encodes a message.
-pub fn to_bytes<T: Encode<()>>(message: &T) -> Vec<u8> {
+pub fn to_bytes<T: Message>(message: &T) -> Vec<u8> {
     minicbor::to_vec(message).expect("a vector takes every byte")
 }
 
@@ -33,7 +43,7 @@ pub fn to_bytes<T: Encode<()>>(message: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// `TooLarge` beyond [`UNPACKED_BYTES_MAX`], `Malformed` for what is no such message.
-pub fn from_bytes<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeError> {
+pub fn from_bytes<'b, T: Readable<'b>>(bytes: &'b [u8]) -> Result<T, DecodeError> {
     cbor::check_size(bytes, UNPACKED_BYTES_MAX)?;
     Ok(minicbor::decode(bytes)?)
 }

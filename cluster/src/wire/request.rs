@@ -80,6 +80,9 @@ pub enum Request {
         #[n(2)]
         after: Option<RecordId>,
     },
+    /// A snapshot of everything in the object store, made if there is no young one.
+    #[n(7)]
+    Snapshot,
 }
 
 /// Ops of one origin.
@@ -154,6 +157,13 @@ pub enum Reply {
         #[n(1)]
         more: bool,
     },
+    /// Where the snapshot is.
+    #[n(7)]
+    Snapshot {
+        /// The object, once it is there; until then it is being made: ask again.
+        #[n(0)]
+        object: Option<SnapshotObject>,
+    },
     /// The request is refused: of another cluster, or not understood.
     #[n(6)]
     Refused {
@@ -172,6 +182,25 @@ pub struct Held {
     /// Its encoding.
     #[n(1)]
     pub payload: ByteVec,
+}
+
+/// A snapshot in the object store.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SnapshotObject {
+    /// The name of the object; never used for another.
+    #[n(0)]
+    pub name: String,
+    /// Its length.
+    #[n(1)]
+    pub bytes: u64,
+    /// SHA-256 of its bytes.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub sha256: [u8; 32],
+    /// Records in it, dead ones included.
+    #[n(3)]
+    pub record_count: u64,
 }
 
 /// A record on its way in a state transfer.

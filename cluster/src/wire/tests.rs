@@ -42,6 +42,7 @@ fn every_request_and_reply_survives() {
         Request::Hashes { bucket: 4095, after: Some(id) },
         Request::Records { ids: vec![id] },
         Request::BucketRecords { first: 0, last: 7, after: None },
+        Request::Snapshot,
     ] {
         check(Ask { cluster: ClusterId([1; 16]), request });
     }
@@ -72,6 +73,15 @@ fn every_request_and_reply_survives() {
         Reply::Buckets { buckets: vec![(root, 3)] },
         Reply::Hashes { hashes: vec![(id, root)], more: false },
         Reply::Records { records, more: true },
+        Reply::Snapshot {
+            object: Some(SnapshotObject {
+                name: "a-1".to_owned(),
+                bytes: 5,
+                sha256: [6; 32],
+                record_count: 7,
+            }),
+        },
+        Reply::Snapshot { object: None },
         Reply::Refused { reason: "another cluster".to_owned() },
     ] {
         check(reply);

@@ -1,6 +1,6 @@
 //! Own writes on their way into the stream.
 
-use memnode_cluster::{IntervalSet, NodeName, Origin, RecordId};
+use memnode_cluster::{IntervalSet, NodeName, OSEQ_MAX, Origin, RecordId, Vector};
 use rusqlite::{Connection, params};
 
 use super::super::applied;
@@ -81,6 +81,23 @@ impl Writer<'_> {
     pub fn forget_messages(&mut self, before: f64) -> Result<u64, StoreError> {
         let sql = "DELETE FROM message WHERE at < ?1";
         Ok(self.connection().prepare_cached(sql)?.execute([before])? as u64)
+    }
+}
+
+impl Reader<'_> {
+    /// The writes of this file whose payloads are kept.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn own_ops(&self) -> Result<Vector, StoreError> {
+        let connection = self.connection();
+        let mut own = Vector::default();
+        for (origin_id, origin) in kept_origins(connection)? {
+            let mut kept = IntervalSet::default();
+            kept_within(connection, origin_id, (1, OSEQ_MAX), &mut kept)?;
+            own.replace(&origin, kept);
+        }
+        Ok(own)
     }
 }
 

@@ -17,7 +17,7 @@ use super::members::{Member, members};
 use super::publish::unpublished;
 
 /// The namespace of dots that an administrator gave up.
-const VOID_NAMESPACE: &str = "_void";
+pub(super) const VOID_NAMESPACE: &str = "_void";
 /// How long after a change its time may be noted, in seconds.
 const CHANGED_SLACK_SECONDS: f64 = 60.0;
 
@@ -137,7 +137,7 @@ fn cursor(connection: &Connection) -> Result<Option<Cursor>, StoreError> {
 }
 
 /// The dots that records are named by; other keys say nothing to this version.
-fn dots(records: &Vec<(String, Value)>) -> Vector {
+pub(super) fn dots(records: &Vec<(String, Value)>) -> Vector {
     let mut voided = Vector::default();
     for (key, value) in records {
         if let (Ok(dot), false) = (key.parse::<Dot>(), value.is_null()) {

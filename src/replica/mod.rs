@@ -1,0 +1,189 @@
+//! Replication: carries out on NATS and on the store what the replicator decides.
+//!
+//! `memnode-cluster` knows what to do and no IO; this module knows the IO and no rule. One task
+//! (`driver`) feeds the replicator and hands its effects to short tasks, whose outcomes come back
+//! as inputs. Nothing here is needed to serve: without a server a node works on its own file.
+
+mod answer;
+mod connect;
+mod convert;
+mod driver;
+mod effect;
+mod establish;
+mod packing;
+mod publish;
+mod stream;
+mod subject;
+mod wait;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_nats::{Client, jetstream};
+use memnode_cluster::replicator::{Identity, Input, Replicator, Status};
+use memnode_cluster::{ClusterId, NodeName};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::ClusterConfig;
+use crate::store::{Store, StoreError};
+
+pub use answer::answer;
+pub use connect::ConnectError;
+pub use wait::{AckWanted, Waited};
+
+use subject::Subjects;
+
+/// Inputs that may wait for the replicator.
+const INPUT_COUNT_MAX: usize = 1_024;
+/// How long reading the start state may take.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What replication is built from.
+pub struct ReplicaParts {
+    /// Names and limits.
+    pub config: ClusterConfig,
+    /// This node.
+    pub node: NodeName,
+    /// The open file.
+    pub store: Arc<Store>,
+    /// Where long tasks run.
+    pub tasks: TaskTracker,
+    /// Cancelled when the node stops.
+    pub shutdown: CancellationToken,
+}
+
+/// A cheap handle on a node's replication.
+#[derive(Clone)]
+pub struct Replica {
+    shared: Arc<Shared>,
+}
+
+/// What all tasks of one node's replication share.
+struct Shared {
+    config: ClusterConfig,
+    node: NodeName,
+    run: u64,
+    store: Arc<Store>,
+    client: Client,
+    context: jetstream::Context,
+    subjects: Subjects,
+    replicator: Mutex<Replicator>,
+    cluster: Mutex<ClusterId>,
+    /// An id that others on the same subjects have.
+    heard_cluster: Mutex<Option<ClusterId>>,
+    inputs: mpsc::Sender<Input>,
+    /// Counts what the replicator took in.
+    changed: watch::Sender<u64>,
+    ack_wanted: AtomicUsize,
+    started: Instant,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+/// Why replication cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplicaError {
+    /// The settings of the connection can never work.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The file cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Replica {
+    /// Starts replication if servers are configured; it goes on in the background, whether they
+    /// can be reached or not.
+    ///
+    /// # Errors
+    /// Settings that can never work; those of the file.
+    pub async fn start(parts: ReplicaParts) -> Result<Option<Replica>, ReplicaError> {
+        let ReplicaParts { config, node, store, tasks, shutdown } = parts;
+        let Some(nats) = config.nats.clone() else { return Ok(None) };
+        let (client, changes) = connect::connect(&nats, &format!("memnode {node}")).await?;
+        let mut context = jetstream::new(client.clone());
+        context.set_timeout(effect::REQUEST_TIMEOUT);
+        let run = rand::random();
+        let start = store.read(START_DEADLINE, |reader| reader.replica_start()).await?;
+        let cluster = start.cluster;
+        let start = convert::start(start, crate::clock::now_seconds());
+        let identity = Identity { cluster, node: node.clone(), run };
+        let (inputs, inbox) = mpsc::channel(INPUT_COUNT_MAX);
+        let shared = Arc::new(Shared {
+            subjects: Subjects::new(&config.name),
+            config,
+            node,
+            run,
+            client,
+            context,
+            replicator: Mutex::new(Replicator::new(identity, start, 0)),
+            cluster: Mutex::new(cluster),
+            heard_cluster: Mutex::new(None),
+            inputs,
+            changed: watch::channel(0).0,
+            ack_wanted: AtomicUsize::new(0),
+            started: Instant::now(),
+            tasks: tasks.clone(),
+            shutdown,
+            store,
+        });
+        tasks.spawn(driver::run(Arc::clone(&shared), inbox));
+        tasks.spawn(establish::run(Arc::clone(&shared), changes));
+        Ok(Some(Replica { shared }))
+    }
+
+    /// How replication stands.
+    pub fn status(&self) -> Status {
+        self.shared.replicator.lock().status()
+    }
+
+    /// Whether a new node has its first state, or is alone.
+    pub fn is_ready(&self) -> bool {
+        self.shared.replicator.lock().has_joined()
+    }
+
+    /// The name of the cluster.
+    pub fn cluster_name(&self) -> &str {
+        &self.shared.config.name
+    }
+
+    /// Reads again which nodes are forgotten and which writes were given up.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub async fn decide(&self) -> Result<(), StoreError> {
+        effect::decide(&self.shared).await
+    }
+}
+
+impl Shared {
+    /// Milliseconds since the start, on a clock that never goes back.
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Hands something to the replicator; a node that stops listens no more.
+    async fn tell(&self, input: Input) {
+        if self.inputs.send(input).await.is_err() {
+            tracing::debug!("replication has ended");
+        }
+    }
+
+    /// Waits until the replicator can take more ops in.
+    async fn wait_for_room(&self) {
+        let mut changed = self.changed.subscribe();
+        while !self.replicator.lock().has_room() {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn wants_acks(&self) -> bool {
+        self.ack_wanted.load(Ordering::Relaxed) > 0
+    }
+}

@@ -1,0 +1,84 @@
+//! Waiting for a write to be somewhere: in the stream, on peers, here.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use memnode_cluster::Dot;
+use memnode_cluster::replicator::Replicator;
+
+use super::Replica;
+
+/// What came of waiting for writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// All of them are here.
+    Reached,
+    /// Some were not in time.
+    NotReached,
+    /// One of them will not come: nobody holds it.
+    WrittenOff,
+}
+
+/// While it lives, published writes ask peers to say when they have them on disk.
+pub struct AckWanted {
+    replica: Replica,
+}
+
+impl Drop for AckWanted {
+    fn drop(&mut self) {
+        self.replica.shared.ack_wanted.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Replica {
+    /// Announces a write whose author will wait for peers; take it before the write.
+    pub fn expect_ack(&self) -> AckWanted {
+        self.shared.ack_wanted.fetch_add(1, Ordering::Relaxed);
+        AckWanted { replica: self.clone() }
+    }
+
+    /// Whether an own write is in the stream, within a time.
+    pub async fn logged(&self, dot: &Dot, within: Duration) -> bool {
+        self.until(within, |replicator| replicator.is_logged(dot).then_some(())).await.is_some()
+    }
+
+    /// Whether that many other live nodes have a write on disk, within a time.
+    pub async fn replicated(&self, dot: &Dot, count: usize, within: Duration) -> bool {
+        let reached =
+            |replicator: &Replicator| (replicator.replica_count(dot) >= count).then_some(());
+        self.until(within, reached).await.is_some()
+    }
+
+    /// Whether writes are applied here, within a time.
+    pub async fn applied(&self, dots: &[Dot], within: Duration) -> Waited {
+        let look = |replicator: &Replicator| {
+            let is_off =
+                |dot: &&Dot| !replicator.has_applied(dot) && replicator.is_written_off(dot);
+            if dots.iter().any(|dot| is_off(&dot)) {
+                return Some(Waited::WrittenOff);
+            }
+            dots.iter().all(|dot| replicator.has_applied(dot)).then_some(Waited::Reached)
+        };
+        self.until(within, look).await.unwrap_or(Waited::NotReached)
+    }
+
+    /// Looks again whenever the replicator took something in.
+    async fn until<T>(
+        &self,
+        within: Duration,
+        look: impl Fn(&Replicator) -> Option<T>,
+    ) -> Option<T> {
+        let mut changed = self.shared.changed.subscribe();
+        let waiting = async {
+            loop {
+                if let Some(found) = look(&self.shared.replicator.lock()) {
+                    return Some(found);
+                }
+                if changed.changed().await.is_err() {
+                    return None;
+                }
+            }
+        };
+        tokio::time::timeout(within, waiting).await.ok().flatten()
+    }
+}
