@@ -13,6 +13,8 @@ pub enum Code {
     Forbidden,
     /// The named thing does not exist.
     NotFound,
+    /// The named thing existed and will not come back.
+    Gone,
     /// The request contradicts the present state.
     Conflict,
     /// `If-Match` named another version.
@@ -39,6 +41,7 @@ impl Code {
             Code::Unauthenticated => "unauthenticated",
             Code::Forbidden => "forbidden",
             Code::NotFound => "not_found",
+            Code::Gone => "gone",
             Code::Conflict => "conflict",
             Code::PreconditionFailed => "precondition_failed",
             Code::TooLarge => "too_large",

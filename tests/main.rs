@@ -39,6 +39,7 @@ mod rest_lists;
 mod rest_load;
 mod rest_memories;
 mod rest_model;
+mod rest_positions;
 mod rest_protocol;
 mod rest_search;
 mod rest_transfer;

@@ -24,7 +24,7 @@ fn results(answer: Answer) -> Vec<(u64, String)> {
     let answer = answer.expect(200);
     assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
     let result = |result: Value| {
-        assert_eq!(keys(&result), ["code", "content_hash", "detail", "line", "status"]);
+        assert_eq!(keys(&result), ["code", "content_hash", "detail", "line", "position", "status"]);
         let has_failed = result["status"] == "failed";
         assert_eq!(result["code"].is_null(), !has_failed, "{result}");
         assert_eq!(result["content_hash"].is_null(), has_failed, "{result}");

@@ -29,7 +29,7 @@ fn send(client: &Client, query: &str, body: impl Into<Vec<u8>>) -> (Vec<(u64, St
     let expected = ["code", "detail", "done", "dry_run", "duplicates", "failed", "lines", "stored"];
     assert_eq!(keys(&summary), expected);
     let result = |result: &Value| {
-        assert_eq!(keys(result), ["code", "content_hash", "detail", "line", "status"]);
+        assert_eq!(keys(result), ["code", "content_hash", "detail", "line", "position", "status"]);
         let what = if result["code"].is_null() { &result["status"] } else { &result["code"] };
         (result["line"].as_u64().expect("a line"), text(what))
     };

@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::Value;
 
 use super::AppState;
 use super::extract::{
-    NamespaceParameters, Once, Query, Sender, media_type, once, parse_any, parse_json, parse_value,
-    read_body,
+    Ack, NamespaceParameters, Once, Query, Sender, media_type, once, parse_any, parse_json,
+    parse_value, read_body,
 };
 use super::line::{LineCutter, LineResult, NDJSON, write_line};
 use super::memories::StoreRequest;
@@ -82,6 +82,7 @@ fn line_items(bytes: &[u8]) -> Vec<Item> {
         NamespaceParameters,
         Sender,
         Once,
+        Ack,
     ),
     request_body(description = "At most 10,000 memories and 32 MiB.",
         content(([StoreRequest] = "application/json"), (String = "application/x-ndjson"))),
@@ -92,6 +93,7 @@ pub async fn store_batch(
     who: Principal,
     Query(namespace): Query<NamespaceParameters>,
     sender: Sender,
+    ack: Ack,
     batch: Batch,
 ) -> Result<Response, Problem> {
     namespace.one()?;
@@ -102,12 +104,12 @@ pub async fn store_batch(
             Err(problem) => results.push(LineResult::failed(position, &problem)),
         }
     }
-    let outcomes = state.service.remember_batch(&who, items, batch.once).await?;
-    results.extend(outcomes.into_iter().map(|outcome| LineResult::of(outcome, false)));
+    let stored = state.service.remember_batch(&who, items, batch.once).await?;
+    results.extend(stored.value.into_iter().map(|outcome| LineResult::of(outcome, false)));
     results.sort_by_key(|result| result.line);
     let mut body = Vec::new();
     results.iter().for_each(|result| write_line(&mut body, result));
-    Ok(([(CONTENT_TYPE, NDJSON)], body).into_response())
+    Ok(ack.answer(&stored.position, ([(CONTENT_TYPE, NDJSON)], body)).await)
 }
 
 #[cfg(test)]

@@ -1,18 +1,19 @@
 //! `/api/memories/delete`: deleting all memories that some conditions leave.
 
 use axum::extract::State;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::AppState;
 use super::extract::schemas::NamespaceList;
-use super::extract::{Asked, NamespacesParameters, Once, Query, Tags, WriteJson, set};
+use super::extract::{Ack, Asked, NamespacesParameters, Once, Query, Tags, WriteJson, set};
 use super::memories::TagMatchName;
 use super::phrases::Phrases;
 use super::problem::{Fault, Input, Problem};
 use crate::auth::Principal;
-use crate::memory::{Filter, ForgetWhere, Tag, TagMatch};
+use crate::memory::{Filter, ForgetWhere, Tag, TagMatch, Written};
 use crate::service::Service;
 
 /// Which memories to delete: at least one condition. All of them must hold; other keys are
@@ -115,7 +116,7 @@ pub struct ForgetResponse {
     post,
     path = "/api/memories/delete",
     tag = "memories",
-    params(NamespacesParameters, Once),
+    params(NamespacesParameters, Once, Ack),
     request_body = ForgetRequest,
     responses((status = 200, body = ForgetResponse, description = "Deleted, or would be."))
 )]
@@ -123,19 +124,22 @@ pub async fn forget(
     State(state): State<AppState>,
     who: Principal,
     Query(namespaces): Query<NamespacesParameters>,
+    ack: Ack,
     WriteJson(body, once): WriteJson<ForgetRequest>,
-) -> Result<axum::Json<ForgetResponse>, Problem> {
+) -> Result<Response, Problem> {
     let request = body.into_request(&state.service, &namespaces)?;
-    let forgotten = state.service.forget_where(&who, request, once).await?;
+    let Written { value: forgotten, position } =
+        state.service.forget_where(&who, request, once).await?;
     let count = forgotten.content_hashes.len();
     let verb = if forgotten.dry_run { "Would delete" } else { "Successfully deleted" };
-    Ok(axum::Json(ForgetResponse {
+    let body = axum::Json(ForgetResponse {
         success: true,
         message: format!("{verb} {count} {}", if count == 1 { "memory" } else { "memories" }),
         count,
         content_hashes: forgotten.content_hashes.iter().map(ToString::to_string).collect(),
         dry_run: forgotten.dry_run,
-    }))
+    });
+    Ok(ack.answer(&position, body).await)
 }
 
 #[cfg(test)]

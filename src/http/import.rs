@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::AppState;
 use super::extract::schemas::NamespaceName;
 use super::extract::{
-    Asked, NamespaceParameters, Query, Tags, media_type, one, parse_json, refuse_codings,
+    Ack, Asked, NamespaceParameters, Query, Tags, media_type, one, parse_json, refuse_codings,
 };
 use super::line::{Line, LineCutter, LineResult, LineStatus, NDJSON, write_line};
 use super::problem::{Input, Problem};
@@ -169,8 +169,10 @@ pub async fn import(
     Query(namespace): Query<NamespaceParameters>,
     Query(parameters): Query<ImportParameters>,
     headers: HeaderMap,
+    ack: Ack,
     body: Body,
 ) -> Result<Response, Problem> {
+    refuse_ack(&ack)?;
     check_media_type(&headers)?;
     refuse_codings(&headers)?;
     namespace.one()?;
@@ -185,6 +187,16 @@ pub async fn import(
         import.step().await.map(|lines| (Ok::<_, Error>(Bytes::from(lines)), import))
     });
     Ok(([(CONTENT_TYPE, NDJSON)], Body::from_stream(results)).into_response())
+}
+
+/// The answer starts before anything is stored, so it cannot wait for what comes of it.
+fn refuse_ack(ack: &Ack) -> Result<(), Problem> {
+    if !ack.is_asked() {
+        return Ok(());
+    }
+    let detail = "an import answers while it stores: use `POST /api/memories/batch`, or send the \
+                  positions of its lines in `Memnode-After`";
+    Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_ack", detail))
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -311,7 +323,10 @@ impl Import {
         }
         let outcomes = match self.options.is_dry_run {
             true => self.service.remember_batch_dry_run(&self.who, items).await,
-            false => self.service.remember_batch(&self.who, items, None).await,
+            false => {
+                let stored = self.service.remember_batch(&self.who, items, None).await;
+                stored.map(|stored| stored.value)
+            }
         };
         match outcomes {
             Ok(outcomes) => results

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
-use crate::memory::{ImportOutcome, Remembered};
+use crate::memory::{ImportOutcome, Remembered, Written};
 
 /// The media type of a body of lines.
 pub const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
@@ -114,6 +114,9 @@ pub struct LineResult {
     /// The memory that is stored now, or was before.
     #[schema(required)]
     pub content_hash: Option<String>,
+    /// Where the write stands, to send in `Memnode-After`; null when there is none.
+    #[schema(required, example = "node-1~00c0ffee00c0ffee:7")]
+    pub position: Option<String>,
     /// Why it failed, for programs; the codes of the single call.
     #[schema(required, example = "empty_content")]
     pub code: Option<String>,
@@ -129,6 +132,7 @@ impl LineResult {
             line,
             status: LineStatus::Failed,
             content_hash: None,
+            position: None,
             code: Some(problem.code().to_owned()),
             detail: Some(problem.text().to_owned()),
         }
@@ -137,18 +141,28 @@ impl LineResult {
     /// What the service made of a line.
     pub fn of(outcome: ImportOutcome, is_dry_run: bool) -> Self {
         let line = outcome.position;
-        let (status, hash) = match outcome.result {
-            Ok(Remembered::Stored(memory)) if is_dry_run => {
-                (LineStatus::WouldStore, memory.content_hash)
-            }
-            Ok(Remembered::Stored(memory)) => (LineStatus::Stored, memory.content_hash),
-            Ok(Remembered::Duplicate(hash)) => (LineStatus::Duplicate, hash),
-            Ok(Remembered::SemanticDuplicate { content_hash, .. }) => {
-                (LineStatus::SemanticDuplicate, content_hash)
-            }
+        let Written { value, position } = match outcome.result {
+            Ok(written) => written,
             Err(error) => return LineResult::failed(line, &error.into()),
         };
-        LineResult { line, status, content_hash: Some(hash.to_string()), code: None, detail: None }
+        let (status, hash) = match value {
+            Remembered::Stored(memory) if is_dry_run => {
+                (LineStatus::WouldStore, memory.content_hash)
+            }
+            Remembered::Stored(memory) => (LineStatus::Stored, memory.content_hash),
+            Remembered::Duplicate(hash) => (LineStatus::Duplicate, hash),
+            Remembered::SemanticDuplicate { content_hash, .. } => {
+                (LineStatus::SemanticDuplicate, content_hash)
+            }
+        };
+        LineResult {
+            line,
+            status,
+            content_hash: Some(hash.to_string()),
+            position: position.to_text(),
+            code: None,
+            detail: None,
+        }
     }
 }
 
@@ -202,12 +216,18 @@ mod tests {
     fn results_say_what_came_of_a_line() {
         let hash = ContentHash::of("x");
         let of = |result| LineResult::of(ImportOutcome { position: 7, result }, false);
-        let duplicate = of(Ok(Remembered::Duplicate(hash)));
+        let position = "a~00000000000000aa:7";
+        let written = Written {
+            value: Remembered::Duplicate(hash),
+            position: position.parse().expect("a position"),
+        };
+        let duplicate = of(Ok(written));
+        assert_eq!(duplicate.position.as_deref(), Some(position));
         assert_eq!(duplicate.status, LineStatus::Duplicate);
         assert_eq!(duplicate.content_hash, Some(hash.to_string()));
         let failed = of(Err(Error::new(Code::Conflict, "it was deleted").reason("was_deleted")));
         let expected = serde_json::json!({"line": 7, "status": "failed", "content_hash": null,
-            "code": "was_deleted", "detail": "it was deleted"});
+            "position": null, "code": "was_deleted", "detail": "it was deleted"});
         assert_eq!(serde_json::to_value(failed).unwrap(), expected);
     }
 }

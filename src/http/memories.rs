@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::header::ETAG;
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -10,14 +10,14 @@ use utoipa::{IntoParams, ToSchema};
 use super::AppState;
 use super::extract::schemas::{NamespaceList, NamespaceName};
 use super::extract::{
-    Asked, NamespaceParameters, Once, Query, Sender, Tags, WriteJson, etag, one, set, within,
+    Ack, Asked, NamespaceParameters, Once, Query, Sender, Tags, WriteJson, etag, one, set, within,
 };
 use super::memory_body::MemoryBody;
 use super::problem::{Input, Problem};
 use crate::Result;
 use crate::auth::Principal;
 use crate::memory::{
-    Filter, ListQuery, NewMemory, PageAt, RESULT_COUNT_MAX, Remembered, Tag, TagMatch,
+    Filter, ListQuery, NewMemory, PageAt, RESULT_COUNT_MAX, Remembered, Tag, TagMatch, Written,
     normalise_tags,
 };
 
@@ -136,6 +136,7 @@ impl From<Remembered> for StoreResponse {
         NamespaceParameters,
         Sender,
         Once,
+        Ack,
     ),
     request_body = StoreRequest,
     responses(
@@ -148,16 +149,17 @@ pub async fn store(
     who: Principal,
     Query(namespace): Query<NamespaceParameters>,
     sender: Sender,
+    ack: Ack,
     WriteJson(body, once): WriteJson<StoreRequest>,
 ) -> Result<Response, Problem> {
     let new = body.into_memory(&namespace, &sender)?;
-    let remembered = state.service.remember(&who, new, once).await?;
+    let Written { value: remembered, position } = state.service.remember(&who, new, once).await?;
     let tag = match &remembered {
         Remembered::Stored(memory) => Some((ETAG, etag(&memory.version))),
         Remembered::Duplicate(_) | Remembered::SemanticDuplicate { .. } => None,
     };
     let body = axum::Json(StoreResponse::from(remembered));
-    Ok((axum::response::AppendHeaders(tag), body).into_response())
+    Ok(ack.answer(&position, (AppendHeaders(tag), body)).await)
 }
 
 /// Which memories to list.

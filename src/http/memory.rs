@@ -11,14 +11,14 @@ use utoipa::ToSchema;
 use super::AppState;
 use super::extract::schemas::NamespaceName;
 use super::extract::{
-    Asked, IfMatch, IfNoneMatch, MemoryPath, NamespaceParameters, Once, Query, Tags, WriteJson,
-    etag, one,
+    Ack, Asked, IfMatch, IfNoneMatch, MemoryPath, NamespaceParameters, Once, Query, Tags,
+    WriteJson, etag, one,
 };
 use super::memory_body::{MemoryBody, rfc3339};
 use super::problem::{Input, Problem};
 use crate::auth::Principal;
 use crate::memory::{
-    Changed, ContentHash, FieldHistory, History, HistoryEntry, Idempotency, Losing, Memory, Patch,
+    Changed, ContentHash, FieldHistory, History, HistoryEntry, Losing, Memory, Patch, Written,
 };
 
 /// Changes to a memory; at least one of content, tags, memory_type and metadata. Other keys are
@@ -107,7 +107,8 @@ pub async fn get(
     operation_id = "update_memory",
     params(MemoryPath, NamespaceParameters,
         IfMatch,
-        Once),
+        Once,
+        Ack),
     request_body = UpdateRequest,
     responses(
         (status = 200, body = UpdateResponse, description = "Changed.",
@@ -121,10 +122,11 @@ pub async fn put(
     path: MemoryPath,
     Query(namespace): Query<NamespaceParameters>,
     expected: IfMatch,
+    ack: Ack,
     WriteJson(mut body, once): WriteJson<UpdateRequest>,
 ) -> Result<Response, Problem> {
     body.memory_type = body.memory_type.filter(Option::is_some);
-    update(state, who, path, namespace, expected, body, once).await
+    update(state, who, path, namespace, expected, ack, WriteJson(body, once)).await
 }
 
 /// Change a memory
@@ -134,7 +136,8 @@ pub async fn put(
     operation_id = "patch_memory",
     params(MemoryPath, NamespaceParameters,
         IfMatch,
-        Once),
+        Once,
+        Ack),
     request_body = UpdateRequest,
     responses(
         (status = 200, body = UpdateResponse, description = "Changed.",
@@ -148,9 +151,10 @@ pub async fn patch(
     path: MemoryPath,
     Query(namespace): Query<NamespaceParameters>,
     expected: IfMatch,
+    ack: Ack,
     WriteJson(body, once): WriteJson<UpdateRequest>,
 ) -> Result<Response, Problem> {
-    update(state, who, path, namespace, expected, body, once).await
+    update(state, who, path, namespace, expected, ack, WriteJson(body, once)).await
 }
 
 async fn update(
@@ -159,8 +163,8 @@ async fn update(
     MemoryPath { hash }: MemoryPath,
     namespace: NamespaceParameters,
     expected: IfMatch,
-    body: UpdateRequest,
-    once: Option<Idempotency>,
+    ack: Ack,
+    WriteJson(body, once): WriteJson<UpdateRequest>,
 ) -> Result<Response, Problem> {
     let asked = Asked::new(Input::Body, body.namespace.as_deref(), body.store.as_deref());
     let namespace = one(&[namespace.asked(), asked])?;
@@ -172,9 +176,10 @@ async fn update(
         preserve_timestamps: false,
     };
     let version = expected.version(&state.service, &who, &namespace, hash).await?;
-    let changed = state.service.update(&who, &namespace, hash, patch, version, once).await?;
-    Ok(([version_header(&changed.memory)], axum::Json(UpdateResponse::from(changed)))
-        .into_response())
+    let Written { value: changed, position } =
+        state.service.update(&who, &namespace, hash, patch, version, once).await?;
+    let version = version_header(&changed.memory);
+    Ok(ack.answer(&position, ([version], axum::Json(UpdateResponse::from(changed)))).await)
 }
 
 impl From<Changed> for UpdateResponse {
@@ -195,7 +200,8 @@ impl From<Changed> for UpdateResponse {
     operation_id = "delete_memory",
     params(MemoryPath, NamespaceParameters,
         IfMatch,
-        Once),
+        Once,
+        Ack),
     responses(
         (status = 200, body = DeleteResponse, description = "Deleted."),
         (status = 412, description = "The current version is none of those in `If-Match`."),
@@ -207,23 +213,26 @@ pub async fn delete(
     MemoryPath { hash }: MemoryPath,
     Query(namespace): Query<NamespaceParameters>,
     expected: IfMatch,
+    ack: Ack,
     Once(once): Once,
-) -> Result<axum::Json<DeleteResponse>, Problem> {
+) -> Result<Response, Problem> {
     let namespace = namespace.one()?;
     let version = expected.version(&state.service, &who, &namespace, hash).await?;
-    state.service.forget(&who, &namespace, hash, version, once).await?;
-    Ok(axum::Json(DeleteResponse {
+    let forgotten = state.service.forget(&who, &namespace, hash, version, once).await?;
+    let body = axum::Json(DeleteResponse {
         success: true,
         message: format!("Successfully deleted memory {hash}"),
         content_hash: hash.to_string(),
-    }))
+    });
+    Ok(ack.answer(&forgotten.position, body).await)
 }
 
 /// Bring a deleted memory back
 #[utoipa::path(post, path = "/api/memories/{hash}/restore", tag = "memories",
     operation_id = "restore_memory",
     params(MemoryPath, NamespaceParameters,
-        Once),
+        Once,
+        Ack),
     responses(
         (status = 200, body = MemoryBody, description = "The memory, live again.",
             headers(("ETag" = String, description = "Its version."))),
@@ -235,10 +244,11 @@ pub async fn restore(
     who: Principal,
     MemoryPath { hash }: MemoryPath,
     Query(namespace): Query<NamespaceParameters>,
+    ack: Ack,
     Once(once): Once,
 ) -> Result<Response, Problem> {
-    let memory = state.service.restore(&who, &namespace.one()?, hash, once).await?;
-    Ok(with_version(memory))
+    let restored = state.service.restore(&who, &namespace.one()?, hash, once).await?;
+    Ok(ack.answer(&restored.position, with_version(restored.value)).await)
 }
 
 /// Everything that is known of a memory's past

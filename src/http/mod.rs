@@ -47,6 +47,7 @@ use utoipa_axum::routes;
 use crate::auth::Authenticator;
 use crate::config::{CorsOrigins, HttpConfig};
 use crate::service::Service;
+use extract::{ACK, POSITION};
 use layer::problems::{panicked, unknown_method, unknown_path};
 
 /// How long a browser may remember what it was told about other origins.
@@ -137,7 +138,9 @@ fn long() -> OpenApiRouter<AppState> {
 fn with_layers(router: Router, state: AppState) -> Router {
     let no_store = HeaderValue::from_static("no-store");
     let no_sniff = HeaderValue::from_static("nosniff");
-    let router = router.layer(from_fn_with_state(state.clone(), layer::access::access));
+    let router = router
+        .layer(from_fn_with_state(state.clone(), layer::after::after))
+        .layer(from_fn_with_state(state.clone(), layer::access::access));
     let router = match cors(&state.http.cors_origins) {
         Some(cors) => router.layer(cors),
         None => router,
@@ -156,7 +159,8 @@ fn with_layers(router: Router, state: AppState) -> Router {
 /// Tells browsers which pages may call; `None` when only the node's own may.
 fn cors(origins: &CorsOrigins) -> Option<CorsLayer> {
     let exposed = [ETAG, RETRY_AFTER, WWW_AUTHENTICATE].into_iter().chain(
-        ["x-request-id", "mcp-session-id", "mcp-protocol-version"].map(HeaderName::from_static),
+        ["x-request-id", "mcp-session-id", "mcp-protocol-version", ACK, POSITION]
+            .map(HeaderName::from_static),
     );
     let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let layer = CorsLayer::new()

@@ -22,6 +22,7 @@ fn words(code: Code) -> (ErrorCode, &'static str) {
             ErrorCode::RESOURCE_NOT_FOUND,
             "memory_search and memory_list show what exists; mind the namespace",
         ),
+        Code::Gone => (ErrorCode::RESOURCE_NOT_FOUND, "it is lost for good; go on without it"),
         Code::Conflict => (ErrorCode::INVALID_REQUEST, "look at the present state first"),
         Code::PreconditionFailed => {
             (ErrorCode::INVALID_REQUEST, "read the memory again and repeat the change")

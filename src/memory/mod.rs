@@ -1,15 +1,18 @@
 //! What a memory is and the pure rules of one node; no IO, no async, no transport.
 
+mod ack;
 mod filter;
 mod hash;
 mod limits;
 mod model;
 mod namespace;
+mod position;
 pub mod rank;
 mod search;
 mod tag;
 pub mod time_phrase;
 
+pub use ack::{ACK_PEER_COUNT_MAX, AckLevel};
 pub use filter::{Filter, ListQuery, Page, PageAt, TagMatch};
 pub use hash::ContentHash;
 pub use limits::*;
@@ -20,5 +23,6 @@ pub use model::{
     validate_time,
 };
 pub use namespace::{Namespace, NamespaceSet};
+pub use position::{POSITION_PART_COUNT_MAX, Position, Written};
 pub use search::{Hit, ScoreParts, SearchAnswer, SearchMode, SearchQuery};
 pub use tag::{Tag, normalise_tags};

@@ -7,7 +7,7 @@ use super::limits::{
     CONTENT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, MEMORY_TYPE_CHARS_MAX, METADATA_BYTES_MAX,
     METADATA_DEPTH_MAX, METADATA_KEY_COUNT_MAX,
 };
-use super::{ContentHash, Filter, Namespace, Tag};
+use super::{ContentHash, Filter, Namespace, Tag, Written};
 use crate::{Code, Error, Result};
 
 /// A live memory as a caller sees it. Times are Unix seconds.
@@ -206,7 +206,7 @@ pub struct ImportOutcome {
     /// As given.
     pub position: u64,
     /// Stored, there already, or why not.
-    pub result: Result<Remembered>,
+    pub result: Result<Written<Remembered>>,
 }
 
 /// A tag and how many live memories carry it.

@@ -12,7 +12,8 @@ use super::remember::{create_values, store_one};
 use super::{MODEL_CHANGE_TRY_COUNT, Service, model_keeps_changing};
 use crate::auth::{Access, Principal};
 use crate::memory::{
-    ContentHash, Idempotency, ImportItem, ImportOutcome, Memory, NewMemory, Remembered,
+    ContentHash, Idempotency, ImportItem, ImportOutcome, Memory, NewMemory, Position, Remembered,
+    Written,
 };
 use crate::store::{StoreError, Writer};
 use crate::{Code, Error, Result};
@@ -41,7 +42,7 @@ struct Checked {
 }
 
 /// The outcome of one item, in a form that can be kept under an idempotency key.
-type Answer = std::result::Result<Remembered, Refusal>;
+type Answer = std::result::Result<Written<Remembered>, Refusal>;
 
 /// Why an item was not stored.
 #[derive(Clone, Serialize, Deserialize)]
@@ -64,7 +65,8 @@ impl From<Refusal> for Error {
 }
 
 impl Service {
-    /// Stores many; one outcome an item, in order. A bad item does not stop the others.
+    /// Stores many; one outcome an item, in order, and the writes of those that are new. A bad item
+    /// does not stop the others.
     ///
     /// # Errors
     /// Only those that stop everything: `Forbidden`, and those of the model and the file.
@@ -73,17 +75,20 @@ impl Service {
         who: &Principal,
         items: Vec<ImportItem>,
         once: Option<Idempotency>,
-    ) -> Result<Vec<ImportOutcome>> {
+    ) -> Result<Written<Vec<ImportOutcome>>> {
         let mut outcomes = Vec::with_capacity(items.len());
+        let mut position = Position::default();
         let mut items = items.into_iter().peekable();
         let mut chunk_number = 0_u32;
         while items.peek().is_some() {
             let chunk: Vec<ImportItem> = items.by_ref().take(CHUNK_COUNT).collect();
             let once = once.clone().map(|once| chunk_key(once, chunk_number));
-            outcomes.extend(self.remember_chunk(who, chunk, Once::new(who, once)).await?);
+            let stored = self.remember_chunk(who, chunk, Once::new(who, once)).await?;
+            outcomes.extend(stored.value);
+            position.join(&stored.position);
             chunk_number += 1;
         }
-        Ok(outcomes)
+        Ok(Written { value: outcomes, position: position.span() })
     }
 
     /// The same checks as [`Service::remember_batch`], nothing stored.
@@ -97,10 +102,7 @@ impl Service {
     ) -> Result<Vec<ImportOutcome>> {
         let mut checked = check(who, items);
         let (mut answers, new) = self.look(std::mem::take(&mut checked.pending)).await?;
-        answers
-            .extend(new.iter().map(|pending| {
-                (pending.place, Ok(Remembered::Stored(Box::new(preview(pending)))))
-            }));
+        answers.extend(new.iter().map(|pending| (pending.place, Ok(preview(pending)))));
         Ok(checked.settle(answers))
     }
 
@@ -109,33 +111,33 @@ impl Service {
         who: &Principal,
         items: Vec<ImportItem>,
         once: Option<Once>,
-    ) -> Result<Vec<ImportOutcome>> {
+    ) -> Result<Written<Vec<ImportOutcome>>> {
         let mut checked = check(who, items);
         if let Some(answers) = self.answered(&once).await? {
-            return Ok(checked.settle(answers));
+            return Ok(answers.map(|answers| checked.settle(answers)));
         }
         let (known, new) = self.look(std::mem::take(&mut checked.pending)).await?;
         if new.is_empty() && once.is_none() {
-            return Ok(checked.settle(known));
+            return Ok(Written { value: checked.settle(known), position: Position::default() });
         }
         let new = Arc::new(new);
         for _ in 0..MODEL_CHANGE_TRY_COUNT {
             let embeddings = self.embed_all(&new).await?;
             let (known, new, once) = (known.clone(), Arc::clone(&new), once.clone());
-            let written = self
+            let stored = self
                 .parts
                 .store
                 .write(move |writer| {
                     at_most_once(writer, &once, |writer| {
                         let mut answers = known;
                         answers.extend(store_many(writer, &new, embeddings)?);
-                        Ok(answers)
+                        Ok(Written { position: of_stored(&answers), value: answers })
                     })
                 })
                 .await;
-            match written {
+            match stored {
                 Err(StoreError::ModelChanged) => {}
-                other => return Ok(checked.settle(other?)),
+                other => return Ok(other?.map(|answers| checked.settle(answers))),
             }
         }
         Err(model_keeps_changing())
@@ -185,7 +187,7 @@ fn check(who: &Principal, items: Vec<ImportItem>) -> Checked {
         let hash = ContentHash::of(&memory.content);
         let valid = memory.validate().and_then(|()| who.require(Access::Write, &memory.namespace));
         let is_valid = valid.is_ok();
-        let result = valid.map(|()| Remembered::Duplicate(hash));
+        let result = valid.map(|()| unwritten(Remembered::Duplicate(hash)));
         checked.outcomes.push(ImportOutcome { position, result });
         if !is_valid {
             continue;
@@ -218,9 +220,13 @@ impl Checked {
             }
         }
         for (place, first) in self.repeats {
-            if let Err(error) = &outcomes[first].result {
-                let same = Error::new(error.code, error.detail.clone()).reason(error.reason);
-                outcomes[place].result = Err(same);
+            let copy =
+                |error: &Error| Error::new(error.code, error.detail.clone()).reason(error.reason);
+            let of_first = outcomes[first].result.as_ref().map(|first| first.position.clone());
+            match (of_first.map_err(copy), &mut outcomes[place].result) {
+                (Ok(position), Ok(repeat)) => repeat.position = position,
+                (Err(error), repeat) => *repeat = Err(error),
+                (Ok(_), Err(_)) => {}
             }
         }
         outcomes
@@ -246,10 +252,26 @@ fn store_many(
     Ok(answers)
 }
 
+/// The writes of the items that are new.
+fn of_stored(answers: &[(usize, Answer)]) -> Position {
+    let mut position = Position::default();
+    for (_, answer) in answers {
+        if let Ok(Written { value: Remembered::Stored(_), position: of_one }) = answer {
+            position.join(of_one);
+        }
+    }
+    position
+}
+
+/// An answer behind which no write stands, or none yet.
+fn unwritten(value: Remembered) -> Written<Remembered> {
+    Written { value, position: Position::default() }
+}
+
 /// What would be stored, as far as that is known without storing it.
-fn preview(pending: &Pending) -> Memory {
+fn preview(pending: &Pending) -> Written<Remembered> {
     let values = create_values(&pending.memory, crate::clock::now_seconds());
-    Memory {
+    let memory = Memory {
         content: values.content,
         content_hash: pending.hash,
         tags: pending.memory.tags.clone(),
@@ -260,12 +282,17 @@ fn preview(pending: &Pending) -> Memory {
         namespace: pending.memory.namespace.clone(),
         origin: String::new(),
         version: String::new(),
-    }
+    };
+    unwritten(Remembered::Stored(Box::new(memory)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stored_position(outcome: &ImportOutcome) -> String {
+        outcome.result.as_ref().map(|written| written.position.to_string()).expect("stored")
+    }
 
     fn item(position: u64, content: &str, restore_deleted: bool) -> ImportItem {
         let memory =
@@ -286,10 +313,13 @@ mod tests {
         let pending: Vec<usize> = checked.pending.iter().map(|item| item.place).collect();
         assert_eq!((pending, &*checked.repeats), (vec![0, 3], &[(1, 0), (4, 3)][..]));
         let refused = Refusal { reason: "deleted_before".into(), detail: "it was deleted".into() };
-        let stored = Remembered::Duplicate(ContentHash::of("a"));
+        let mut stored = unwritten(Remembered::Duplicate(ContentHash::of("a")));
+        stored.position = "a~00000000000000aa:7".parse().expect("a position");
         let outcomes = checked.settle(vec![(0, Err(refused)), (3, Ok(stored))]);
         let reasons: Vec<Option<&str>> =
             outcomes.iter().map(|it| it.result.as_ref().err().map(|error| error.reason)).collect();
+        let position = stored_position(&outcomes[4]);
+        assert_eq!(position, "a~00000000000000aa:7", "a repeat stands where the first does");
         let deleted = Some("deleted_before");
         assert_eq!(reasons, [deleted, deleted, Some("empty_content"), None, None]);
     }

@@ -6,6 +6,7 @@ use memnode_cluster::{Embedding, OpKind, UpdateValues};
 use serde_json::Value;
 
 use super::once::{Once, at_most_once};
+use super::position::{found, with_birth, written};
 use super::remember::create_values;
 use super::{
     MODEL_CHANGE_TRY_COUNT, Service, check_version, deleted_before, memory_not_found,
@@ -14,7 +15,7 @@ use super::{
 use crate::auth::{Access, Principal};
 use crate::memory::{
     Changed, ContentHash, FORGET_COUNT_MAX, ForgetWhere, Forgotten, Idempotency, Memory, Namespace,
-    NewMemory, Patch,
+    NewMemory, Patch, Position, Written,
 };
 use crate::store::{Known, Reader, StoreError, Target, Writer};
 use crate::{Code, Error, Result};
@@ -36,7 +37,7 @@ impl Service {
         patch: Patch,
         if_match: Option<String>,
         once: Option<Idempotency>,
-    ) -> Result<Changed> {
+    ) -> Result<Written<Changed>> {
         who.require(Access::Write, namespace)?;
         patch.validate()?;
         let once = Once::new(who, once);
@@ -51,18 +52,21 @@ impl Service {
             };
             let (target, patch, once) = (target.clone(), patch.clone(), once.clone());
             let if_match = if_match.clone();
-            let written = self
+            let changed = self
                 .parts
                 .store
                 .write(move |writer| {
                     at_most_once(writer, &once, |writer| {
                         let present = live(writer, &target)?;
                         check_version(&present, if_match.as_deref())?;
-                        change(writer, &target, &present, &patch, embedding)
+                        let changed = change(writer, &target, &present, &patch, embedding)?;
+                        let hash = changed.memory.content_hash;
+                        let changed = written(writer, changed);
+                        with_birth(writer, &target.namespace, &hash, changed)
                     })
                 })
                 .await;
-            match written {
+            match changed {
                 Err(StoreError::ModelChanged) => {}
                 other => return Ok(other?),
             }
@@ -81,7 +85,7 @@ impl Service {
         hash: ContentHash,
         if_match: Option<String>,
         once: Option<Idempotency>,
-    ) -> Result<()> {
+    ) -> Result<Written<()>> {
         who.require(Access::Write, namespace)?;
         let once = Once::new(who, once);
         let target = Target { namespace: namespace.clone(), content_hash: hash };
@@ -91,7 +95,8 @@ impl Service {
             .write(move |writer| {
                 at_most_once(writer, &once, |writer| {
                     check_version(&live(writer, &target)?, if_match.as_deref())?;
-                    writer.delete(&target)
+                    writer.delete(&target)?;
+                    Ok(written(writer, ()))
                 })
             })
             .await;
@@ -108,7 +113,7 @@ impl Service {
         who: &Principal,
         request: ForgetWhere,
         once: Option<Idempotency>,
-    ) -> Result<Forgotten> {
+    ) -> Result<Written<Forgotten>> {
         let ForgetWhere { mut filter, dry_run } = request;
         filter.namespaces = who.readable(&filter.namespaces)?;
         match &filter.namespaces {
@@ -124,7 +129,8 @@ impl Service {
             .reason("nothing_named"));
         }
         if dry_run {
-            return Ok(self.read(move |reader| forgettable(reader, &filter, true)).await?);
+            let value = self.read(move |reader| forgettable(reader, &filter)).await?;
+            return Ok(Written { value, position: Position::default() });
         }
         let once = Once::new(who, once);
         let forgotten = self
@@ -134,7 +140,7 @@ impl Service {
                 at_most_once(writer, &once, |writer| {
                     let (forgotten, targets) = targets(writer, &filter)?;
                     targets.iter().try_for_each(|target| writer.delete(target))?;
-                    Ok(forgotten)
+                    Ok(written(writer, forgotten).spanning())
                 })
             })
             .await;
@@ -151,7 +157,7 @@ impl Service {
         namespace: &Namespace,
         hash: ContentHash,
         once: Option<Idempotency>,
-    ) -> Result<Memory> {
+    ) -> Result<Written<Memory>> {
         who.require(Access::Write, namespace)?;
         let once = Once::new(who, once);
         if let Some(answer) = self.answered(&once).await? {
@@ -166,14 +172,14 @@ impl Service {
             };
             let embedding = self.embed_one(&kept.content).await?;
             let (target, once) = (target.clone(), once.clone());
-            let written = self
+            let restored = self
                 .parts
                 .store
                 .write(move |writer| {
                     at_most_once(writer, &once, |writer| restore(writer, &target, embedding))
                 })
                 .await;
-            match written {
+            match restored {
                 Err(StoreError::ModelChanged) => {}
                 other => return Ok(other?),
             }
@@ -332,21 +338,23 @@ fn targets(
 fn forgettable(
     reader: &Reader<'_>,
     filter: &crate::memory::Filter,
-    dry_run: bool,
 ) -> Result<Forgotten, StoreError> {
     let (forgotten, _) = targets(reader, filter)?;
-    Ok(Forgotten { dry_run, ..forgotten })
+    Ok(Forgotten { dry_run: true, ..forgotten })
 }
 
 /// What a restore starts from.
 enum Kept {
-    Live(Box<Memory>),
+    Live(Box<Written<Memory>>),
     Snapshot(Box<Memory>),
 }
 
 fn kept(reader: &Reader<'_>, target: &Target) -> Result<Kept, StoreError> {
     match reader.find(&target.namespace, &target.content_hash)? {
-        Known::Live(located) => return Ok(Kept::Live(Box::new(located.memory))),
+        Known::Live(located) => {
+            let live = found(reader, &target.namespace, &target.content_hash, located.memory)?;
+            return Ok(Kept::Live(Box::new(live)));
+        }
         Known::Never => return Err(memory_not_found().into()),
         Known::Deleted => {}
     }
@@ -366,7 +374,7 @@ fn restore(
     writer: &mut Writer<'_>,
     target: &Target,
     embedding: Embedding,
-) -> Result<Memory, StoreError> {
+) -> Result<Written<Memory>, StoreError> {
     let memory = match kept(writer, target)? {
         Kept::Live(memory) => return Ok(*memory),
         Kept::Snapshot(memory) => memory,
@@ -382,5 +390,6 @@ fn restore(
         restore_deleted: true,
     };
     let values = create_values(&new, writer.now());
-    Ok(writer.create(&target.namespace, &values, OpKind::Restore, embedding)?.memory)
+    let memory = writer.create(&target.namespace, &values, OpKind::Restore, embedding)?.memory;
+    Ok(written(writer, memory))
 }

@@ -2,10 +2,13 @@
 
 use super::Service;
 use super::once::{Once, at_most_once};
+use super::position::written;
 use super::recall::Snapshot;
 use crate::auth::{Access, Principal};
 use crate::index::{Vectors, dot};
-use crate::memory::{DuplicateGroup, FORGET_COUNT_MAX, Filter, Idempotency, Memory, NamespaceSet};
+use crate::memory::{
+    DuplicateGroup, FORGET_COUNT_MAX, Filter, Idempotency, Memory, NamespaceSet, Position, Written,
+};
 use crate::store::{Known, StoreError, Target, Writer};
 use crate::{Code, Error, Result};
 
@@ -68,14 +71,15 @@ impl Service {
         threshold: f64,
         dry_run: bool,
         once: Option<Idempotency>,
-    ) -> Result<Vec<DuplicateGroup>> {
+    ) -> Result<Written<Vec<DuplicateGroup>>> {
         let once = Once::new(who, once);
         if let Some(answer) = self.answered(&once).await? {
             return Ok(answer);
         }
         let found = self.near_duplicates(who, namespaces, threshold).await?;
         if dry_run {
-            return Ok(found.iter().filter_map(|group| named(group)).collect());
+            let value = found.iter().filter_map(|group| named(group)).collect();
+            return Ok(Written { value, position: Position::default() });
         }
         let surplus = || found.iter().flat_map(|group| group.iter().skip(1));
         surplus().try_for_each(|memory| who.require(Access::Write, &memory.namespace))?;
@@ -91,10 +95,13 @@ impl Service {
             .parts
             .store
             .write(move |writer| {
-                at_most_once(writer, &once, |writer| delete_surplus(writer, &found))
+                at_most_once(writer, &once, |writer| {
+                    let deleted = delete_surplus(writer, &found)?;
+                    Ok(written(writer, deleted))
+                })
             })
             .await;
-        Ok(cleaned?)
+        Ok(cleaned?.spanning())
     }
 }
 

@@ -5,6 +5,8 @@ mod change;
 mod duplicates;
 mod inspect;
 mod once;
+mod peers;
+mod position;
 mod recall;
 mod reembed;
 mod remember;
@@ -25,6 +27,7 @@ use crate::{Code, Error, Result};
 
 pub use crate::store::StoreState;
 pub use inspect::DigestView;
+pub use peers::AckWait;
 pub use reembed::Reembed;
 
 /// How often a write or search is tried again when the model changes under it.

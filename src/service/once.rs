@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::Service;
 use crate::auth::Principal;
-use crate::memory::Idempotency;
+use crate::memory::{Idempotency, Written};
 use crate::store::{StoreError, Writer};
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ impl Service {
     pub(super) async fn answered<T: DeserializeOwned + Send + 'static>(
         &self,
         once: &Option<Once>,
-    ) -> Result<Option<T>> {
+    ) -> Result<Option<Written<T>>> {
         let Some(once) = once.clone() else { return Ok(None) };
         let now = crate::clock::now_seconds();
         let answer =
@@ -36,12 +36,13 @@ impl Service {
     }
 }
 
-/// Runs a write unless it was answered before, and keeps its answer in the same transaction.
+/// Runs a write unless it was answered before, and keeps its answer, position included, in the
+/// same transaction.
 pub(super) fn at_most_once<T: Serialize + DeserializeOwned>(
     writer: &mut Writer<'_>,
     once: &Option<Once>,
-    work: impl FnOnce(&mut Writer<'_>) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
+    work: impl FnOnce(&mut Writer<'_>) -> Result<Written<T>, StoreError>,
+) -> Result<Written<T>, StoreError> {
     let Some(once) = once else { return work(writer) };
     if let Some(answer) = writer.answer_given(&once.principal, &once.key, writer.now())? {
         return Ok(parse(&answer)?);

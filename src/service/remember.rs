@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use memnode_cluster::{CreateValues, Embedding, OpKind};
 
 use super::once::{Once, at_most_once};
+use super::position::{found, last_written};
 use super::recall::Snapshot;
 use super::{MODEL_CHANGE_TRY_COUNT, Service, deleted_before, model_keeps_changing};
 use crate::auth::{Access, Principal};
 use crate::index::{self, Candidates};
-use crate::memory::{ContentHash, Filter, Idempotency, Namespace, NewMemory, Remembered};
+use crate::memory::{ContentHash, Filter, Idempotency, Namespace, NewMemory, Remembered, Written};
 use crate::store::{Known, StoreError, Writer};
 use crate::{Error, Result};
 
@@ -24,7 +25,7 @@ impl Service {
         who: &Principal,
         new: NewMemory,
         once: Option<Idempotency>,
-    ) -> Result<Remembered> {
+    ) -> Result<Written<Remembered>> {
         who.require(Access::Write, &new.namespace)?;
         new.validate()?;
         let once = Once::new(who, once);
@@ -60,7 +61,11 @@ impl Service {
     }
 
     /// Keeps an answer that took no write under its key, if there is one.
-    async fn keep(&self, once: Option<Once>, answer: Remembered) -> Result<Remembered> {
+    async fn keep(
+        &self,
+        once: Option<Once>,
+        answer: Written<Remembered>,
+    ) -> Result<Written<Remembered>> {
         if once.is_none() {
             return Ok(answer);
         }
@@ -73,16 +78,19 @@ impl Service {
     pub(super) async fn known(
         &self,
         memories: &[&NewMemory],
-    ) -> Result<Vec<Option<Result<Remembered>>>> {
+    ) -> Result<Vec<Option<Result<Written<Remembered>>>>> {
         let asked: Vec<(Namespace, ContentHash, bool)> = memories
             .iter()
             .map(|new| (new.namespace.clone(), ContentHash::of(&new.content), new.restore_deleted))
             .collect();
-        let found = self
+        let known = self
             .read(move |reader| {
                 let look = |(namespace, hash, restore): &(Namespace, ContentHash, bool)| {
                     Ok(match reader.find(namespace, hash)? {
-                        Known::Live(_) => Some(Ok(Remembered::Duplicate(*hash))),
+                        Known::Live(_) => {
+                            let duplicate = Remembered::Duplicate(*hash);
+                            Some(Ok(found(reader, namespace, hash, duplicate)?))
+                        }
                         Known::Deleted if !restore => Some(Err(deleted_before(namespace, hash))),
                         Known::Deleted | Known::Never => None,
                     })
@@ -90,7 +98,7 @@ impl Service {
                 asked.iter().map(look).collect::<Result<Vec<_>, StoreError>>()
             })
             .await?;
-        Ok(found)
+        Ok(known)
     }
 
     pub(super) async fn embed_one(&self, text: &str) -> Result<Embedding> {
@@ -106,7 +114,7 @@ impl Service {
         &self,
         new: &NewMemory,
         embedding: &Embedding,
-    ) -> Result<Option<Remembered>> {
+    ) -> Result<Option<Written<Remembered>>> {
         let dedup = &self.parts.dedup;
         if !dedup.enabled {
             return Ok(None);
@@ -115,7 +123,7 @@ impl Service {
         let window = f64::from(dedup.time_window_hours) * 3600.0;
         filter.created.after = Some(crate::clock::now_seconds() - window);
         let threshold = dedup.threshold;
-        let embedding = embedding.clone();
+        let (embedding, namespace) = (embedding.clone(), new.namespace.clone());
         let nearest = self
             .read(move |reader| {
                 if reader.model()? != embedding.model {
@@ -123,18 +131,19 @@ impl Service {
                 }
                 let rows = reader.rows(&filter)?;
                 let candidates = Candidates::Rows(&rows);
-                let found = index::search(&Snapshot(reader), &embedding.vector, candidates, 1)?;
-                let Some(neighbour) = found.first() else { return Ok(None) };
+                let near = index::search(&Snapshot(reader), &embedding.vector, candidates, 1)?;
+                let Some(neighbour) = near.first() else { return Ok(None) };
+                let similarity = 1.0 - f64::from(neighbour.distance);
                 let located = reader.by_rows(&[neighbour.row])?.pop();
-                Ok(located.map(|located| (located.memory.content_hash, neighbour.distance)))
+                let Some(located) = located.filter(|_| similarity >= threshold) else {
+                    return Ok(None);
+                };
+                let content_hash = located.memory.content_hash;
+                let repeat = Remembered::SemanticDuplicate { content_hash, similarity };
+                Ok(Some(found(reader, &namespace, &content_hash, repeat)?))
             })
             .await?;
-        Ok(nearest.map(|(hash, distance)| (hash, 1.0 - f64::from(distance))).and_then(
-            |(content_hash, similarity)| {
-                (similarity >= threshold)
-                    .then_some(Remembered::SemanticDuplicate { content_hash, similarity })
-            },
-        ))
+        Ok(nearest)
     }
 }
 
@@ -143,10 +152,12 @@ pub(super) fn store_one(
     writer: &mut Writer<'_>,
     new: &NewMemory,
     embedding: Embedding,
-) -> Result<Remembered, StoreError> {
+) -> Result<Written<Remembered>, StoreError> {
     let hash = ContentHash::of(&new.content);
     match writer.find(&new.namespace, &hash)? {
-        Known::Live(_) => return Ok(Remembered::Duplicate(hash)),
+        Known::Live(_) => {
+            return found(writer, &new.namespace, &hash, Remembered::Duplicate(hash));
+        }
         Known::Deleted if !new.restore_deleted => {
             return Err(deleted_before(&new.namespace, &hash).into());
         }
@@ -154,7 +165,7 @@ pub(super) fn store_one(
     }
     let values = create_values(new, writer.now());
     let located = writer.create(&new.namespace, &values, OpKind::Create, embedding)?;
-    Ok(Remembered::Stored(Box::new(located.memory)))
+    Ok(last_written(writer, Remembered::Stored(Box::new(located.memory))))
 }
 
 /// The replicated values of a new memory. `now`: Unix seconds.

@@ -13,6 +13,7 @@ mod history;
 mod open;
 mod peer;
 mod pool;
+mod position;
 mod ranges;
 mod reader;
 mod record;

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use tower_http::set_header::SetResponseHeaderLayer;
-use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
     Components, Content, HeaderBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
@@ -13,6 +13,7 @@ use utoipa::openapi::{
 use utoipa::{OpenApi, PartialSchema};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::http::extract::{ANY, header_parameter};
 use crate::http::import::ImportSummary;
 use crate::http::problem::{Detail, Fault, ProblemBody, Step};
 
@@ -79,11 +80,13 @@ fn any_credential() -> Vec<SecurityRequirement> {
 
 fn finish_operation(operation: &mut Operation, is_write: bool) {
     let is_open = operation.security.is_some();
+    if !is_open {
+        operation.parameters.get_or_insert_default().push(after_parameter().into());
+    }
+    describe_acknowledged(operation);
     let parameters = operation.parameters.iter().flatten();
     let is_in_path = |parameter: &RefOr<_>| match parameter {
-        RefOr::T(utoipa::openapi::path::Parameter { parameter_in, .. }) => {
-            *parameter_in == ParameterIn::Path
-        }
+        RefOr::T(Parameter { parameter_in, .. }) => *parameter_in == ParameterIn::Path,
         RefOr::Ref(_) => false,
     };
     let has_path = parameters.clone().any(is_in_path);
@@ -100,6 +103,7 @@ fn finish_operation(operation: &mut Operation, is_write: bool) {
         (401, !is_open),
         (403, true),
         (404, has_path),
+        (410, !is_open),
         (413, has_body),
         (415, has_body),
         (422, has_body),
@@ -121,6 +125,34 @@ fn finish_operation(operation: &mut Operation, is_write: bool) {
     operation.security.get_or_insert_with(any_credential);
 }
 
+/// What every call may ask to see.
+fn after_parameter() -> Parameter {
+    let description = "Wait, up to 2 s, until the writes of these positions (`Memnode-Position` of \
+                       their answers, from any node) are applied here.";
+    header_parameter("Memnode-After", description, ANY)
+}
+
+/// Writes that can be asked how sure they are say where they stand, also when that took too long.
+fn describe_acknowledged(operation: &mut Operation) {
+    let asks = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => parameter.name == "Memnode-Ack",
+        RefOr::Ref(_) => false,
+    };
+    if !operation.parameters.iter().flatten().any(asks) {
+        return;
+    }
+    let responses = &mut operation.responses.responses;
+    let Some(RefOr::T(done)) = responses.get_mut("200") else { return };
+    let header = |text| HeaderBuilder::new().schema(Some(String::schema())).description(Some(text));
+    let position = header("Where the write stands: send it in `Memnode-After`.").build();
+    done.headers.insert("Memnode-Position".to_owned(), position.into());
+    let ack = header("How sure the write is, if that was asked.").build();
+    done.headers.insert("Memnode-Ack".to_owned(), ack.into());
+    let mut less = done.clone();
+    less.description = "Done, but less sure than `Memnode-Ack` asked for.".to_owned();
+    responses.insert("202".to_owned(), less.into());
+}
+
 fn describe_failure(status: &str, response: &mut Response) {
     let problem = Content::new(Some(Ref::from_schema_name("Problem")));
     response.content.insert("application/problem+json".to_owned(), problem.into());
@@ -140,6 +172,7 @@ fn meaning(status: u16) -> &'static str {
         401 => "The credential is missing or wrong.",
         403 => "The credential lacks a scope, or the page that asks may not.",
         404 => "There is no such thing.",
+        410 => "A write that `Memnode-After` names is lost on every node.",
         413 => "The body, or a part of it, is too large.",
         415 => "The body has the wrong media type.",
         422 => "The body is not valid.",

@@ -66,10 +66,10 @@ async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<Strin
 }
 
 /// Any header.
-pub(super) const ANY: &str = "^.*$";
+pub const ANY: &str = "^.*$";
 
 /// A header that may be sent, for the document.
-pub(super) fn header_parameter(name: &str, description: &str, pattern: &str) -> Parameter {
+pub fn header_parameter(name: &str, description: &str, pattern: &str) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header)

@@ -91,7 +91,10 @@ impl<S: Sync> FromRequestParts<S> for Sender {
 }
 
 /// The trimmed text of a header; an empty one counts as absent.
-fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+pub(super) fn header_text<'a>(
+    headers: &'a HeaderMap,
+    name: &str,
+) -> Result<Option<&'a str>, Problem> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| {
         let detail = format!("the header `{name}` is not UTF-8");

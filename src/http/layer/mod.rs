@@ -1,6 +1,7 @@
 //! Middleware: each file is one function around every request of the routes it is put on.
 
 pub mod access;
+pub mod after;
 pub mod authenticate;
 pub mod deadline;
 pub mod drain;

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::mcp::arguments::Fraction;
 use crate::mcp::call::Call;
 use crate::mcp::text;
-use crate::memory::DuplicateGroup;
+use crate::memory::{DuplicateGroup, Written};
 
 const THRESHOLD_DEFAULT: f64 = 0.95;
 /// Groups that the text shows.
@@ -44,6 +44,8 @@ struct Output {
     deleted_count: usize,
     /// Nothing was changed.
     dry_run: bool,
+    /// Where the writes stand; any node can wait for them. Null when nothing was deleted.
+    position: Option<String>,
 }
 
 /// Memories that say nearly the same.
@@ -76,11 +78,12 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
     let threshold = input.similarity_threshold.map_or(THRESHOLD_DEFAULT, |fraction| fraction.0);
     let dry_run = input.dry_run.unwrap_or(true);
     let once = if dry_run { None } else { call.once()? };
-    let groups = call.service.clean_up(&call.who, &namespaces, threshold, dry_run, once).await?;
-    outcome(groups.into_iter().map(Group::from).collect(), dry_run)
+    let cleaned = call.service.clean_up(&call.who, &namespaces, threshold, dry_run, once).await?;
+    outcome(cleaned.map(|groups| groups.into_iter().map(Group::from).collect()), dry_run)
 }
 
-fn outcome(groups: Vec<Group>, dry_run: bool) -> Result<Outcome> {
+fn outcome(cleaned: Written<Vec<Group>>, dry_run: bool) -> Result<Outcome> {
+    let Written { value: groups, position } = cleaned;
     let deleted_count = groups.iter().map(|group| group.delete.len()).sum();
     let message = match (groups.len(), dry_run) {
         (0, _) => "No near-duplicates found".to_owned(),
@@ -106,12 +109,15 @@ fn outcome(groups: Vec<Group>, dry_run: bool) -> Result<Outcome> {
     if groups.len() > GROUP_COUNT_SHOWN {
         text.push_str(&format!("\n\n... and {} more groups", groups.len() - GROUP_COUNT_SHOWN));
     }
-    Outcome::new(text, &Output { success: true, message, groups, deleted_count, dry_run })
+    let position = position.to_text();
+    let output = Output { success: true, message, groups, deleted_count, dry_run, position };
+    Outcome::new(text, &output)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Position;
 
     fn group(name: &str) -> Group {
         Group { keep: name.to_owned(), preview: "text".to_owned(), delete: vec!["d".to_owned()] }
@@ -119,14 +125,17 @@ mod tests {
 
     #[test]
     fn groups_are_shown_and_counted() {
-        let none = outcome(Vec::new(), true).expect("an outcome");
+        let told = |groups, dry_run| {
+            outcome(Written { value: groups, position: Position::default() }, dry_run)
+        };
+        let none = told(Vec::new(), true).expect("an outcome");
         assert_eq!(none.text, "No near-duplicates found");
-        let found = outcome(vec![group("k")], true).expect("an outcome");
+        let found = told(vec![group("k")], true).expect("an outcome");
         let expected = "Found 1 groups of near-duplicates; 1 memory would be deleted with \
                         dry_run=false\n\n1. text\n   Keep: k\n   Delete: d";
         assert_eq!(found.text, expected);
         let many = (0..25).map(|number| group(&number.to_string())).collect();
-        let deleted = outcome(many, false).expect("an outcome");
+        let deleted = told(many, false).expect("an outcome");
         assert!(deleted.text.starts_with("Deleted 25 memories of 25 groups"));
         assert!(deleted.text.ends_with("... and 5 more groups"));
         assert_eq!(deleted.structured["groups"].as_array().map(Vec::len), Some(25));

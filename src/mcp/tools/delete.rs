@@ -7,7 +7,7 @@ use super::{Definition, Outcome};
 use crate::mcp::arguments::{TagMode, Tags};
 use crate::mcp::call::{Call, Conditions};
 use crate::mcp::text;
-use crate::memory::{ContentHash, ForgetWhere, NamespaceSet};
+use crate::memory::{ContentHash, ForgetWhere, NamespaceSet, Position, Written};
 use crate::{Error, Result};
 
 /// Hashes that the text of a dry run names.
@@ -54,6 +54,8 @@ struct Output {
     deleted_hashes: Vec<String>,
     /// Nothing was changed.
     dry_run: bool,
+    /// Where the writes stand; any node can wait for them. Null when nothing was deleted.
+    position: Option<String>,
 }
 
 pub(super) fn definition() -> Definition {
@@ -75,14 +77,14 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
         return Err(Error::invalid("name the namespaces to delete from, `*` is not enough")
             .reason("namespace_missing"));
     }
-    let hashes = match input.content_hash.as_deref() {
+    let deleted = match input.content_hash.as_deref() {
         Some(_) if filter.has_conditions() => {
             return Err(Error::invalid(
                 "content_hash names one memory; leave the other conditions out",
             )
             .reason("too_many_conditions"));
         }
-        Some(hash) => vec![one(call, input.namespace.as_deref(), hash.parse()?, dry_run).await?],
+        Some(hash) => one(call, input.namespace.as_deref(), hash.parse()?, dry_run).await?,
         // A list of tags of which nothing is left must not widen what is deleted.
         None if input.tags.is_some() && filter.tags.is_empty() => {
             return Err(
@@ -99,10 +101,11 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
         None => {
             let request = ForgetWhere { filter, dry_run };
             let once = if dry_run { None } else { call.once()? };
-            call.service.forget_where(&call.who, request, once).await?.content_hashes
+            let forgotten = call.service.forget_where(&call.who, request, once).await?;
+            forgotten.map(|forgotten| forgotten.content_hashes)
         }
     };
-    outcome(&hashes, input.content_hash.is_some(), dry_run)
+    outcome(&deleted, input.content_hash.is_some(), dry_run)
 }
 
 async fn one(
@@ -110,17 +113,18 @@ async fn one(
     namespace: Option<&str>,
     hash: ContentHash,
     dry_run: bool,
-) -> Result<ContentHash> {
+) -> Result<Written<Vec<ContentHash>>> {
     let namespace = call.namespace(namespace)?;
     if dry_run {
-        return Ok(call.service.get(&call.who, &namespace, hash).await?.content_hash);
+        let memory = call.service.get(&call.who, &namespace, hash).await?;
+        return Ok(Written { value: vec![memory.content_hash], position: Position::default() });
     }
-    call.service.forget(&call.who, &namespace, hash, None, call.once()?).await?;
-    Ok(hash)
+    let forgotten = call.service.forget(&call.who, &namespace, hash, None, call.once()?).await?;
+    Ok(forgotten.map(|()| vec![hash]))
 }
 
-fn outcome(hashes: &[ContentHash], is_one: bool, dry_run: bool) -> Result<Outcome> {
-    let hashes: Vec<String> = hashes.iter().map(ToString::to_string).collect();
+fn outcome(deleted: &Written<Vec<ContentHash>>, is_one: bool, dry_run: bool) -> Result<Outcome> {
+    let hashes: Vec<String> = deleted.value.iter().map(ToString::to_string).collect();
     let count = text::memories(hashes.len());
     let message = match (&hashes[..], is_one, dry_run) {
         (_, _, true) => format!("Would delete {count}"),
@@ -136,10 +140,10 @@ fn outcome(hashes: &[ContentHash], is_one: bool, dry_run: bool) -> Result<Outcom
         }
     }
     let deleted_count = hashes.len();
-    Outcome::new(
-        text,
-        &Output { success: true, message, deleted_count, deleted_hashes: hashes, dry_run },
-    )
+    let position = deleted.position.to_text();
+    let output =
+        Output { success: true, message, deleted_count, deleted_hashes: hashes, dry_run, position };
+    Outcome::new(text, &output)
 }
 
 #[cfg(test)]
@@ -147,9 +151,9 @@ mod tests {
     use super::*;
 
     fn check(count: usize, is_one: bool, dry_run: bool, starts: &str, ends: &str) {
-        let hashes: Vec<ContentHash> =
-            (0..count).map(|number| ContentHash::of(&number.to_string())).collect();
-        let text = outcome(&hashes, is_one, dry_run).expect("an outcome").text;
+        let hashes = (0..count).map(|number| ContentHash::of(&number.to_string())).collect();
+        let deleted = Written { value: hashes, position: Position::default() };
+        let text = outcome(&deleted, is_one, dry_run).expect("an outcome").text;
         assert!(text.starts_with(starts) && text.ends_with(ends), "{text}");
     }
 

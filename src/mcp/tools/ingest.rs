@@ -10,7 +10,7 @@ use super::{Definition, Outcome, paths};
 use crate::ingest::{IngestError, IngestOptions, Reader, read_path};
 use crate::mcp::arguments::{Tags, Whole};
 use crate::mcp::call::Call;
-use crate::memory::{ImportItem, ImportOutcome, Remembered};
+use crate::memory::{ImportItem, ImportOutcome, Position, Remembered, Written};
 use crate::{Error, Result};
 
 /// Parts that are stored in one transaction.
@@ -67,16 +67,16 @@ struct Output {
     error_count: usize,
     /// Why, for the first of them.
     errors: Vec<String>,
+    /// Where the writes stand; any node can wait for them. Null when nothing is new.
+    position: Option<String>,
 }
 
 impl Output {
     fn count(&mut self, outcome: ImportOutcome) {
         self.chunks_processed += 1;
         match outcome.result {
-            Ok(Remembered::Stored(_)) => self.chunks_stored += 1,
-            Ok(Remembered::Duplicate(_) | Remembered::SemanticDuplicate { .. }) => {
-                self.chunks_duplicate += 1;
-            }
+            Ok(Written { value: Remembered::Stored(_), .. }) => self.chunks_stored += 1,
+            Ok(_) => self.chunks_duplicate += 1,
             Err(error) => self.refuse(format!("part {}: {error}", outcome.position)),
         }
     }
@@ -131,6 +131,7 @@ async fn store(call: &Call<'_>, reader: Reader) -> Result<Output> {
     let (sender, mut batches) = mpsc::channel(1);
     let reading = tokio::task::spawn_blocking(move || read(reader, &sender));
     let mut output = Output::default();
+    let mut position = Position::default();
     let mut batch_count = 0;
     let mut first_error = None;
     while let Some(Batch { items, errors }) = batches.recv().await {
@@ -143,8 +144,9 @@ async fn store(call: &Call<'_>, reader: Reader) -> Result<Output> {
         }
         let once = call.once_of(&batch_count.to_string())?;
         batch_count += 1;
-        let outcomes = call.service.remember_batch(&call.who, items, once).await?;
-        outcomes.into_iter().for_each(|outcome| output.count(outcome));
+        let stored = call.service.remember_batch(&call.who, items, once).await?;
+        stored.value.into_iter().for_each(|outcome| output.count(outcome));
+        position.join(&stored.position);
     }
     output.files_processed =
         reading.await.map_err(|error| Error::internal("reading the files failed", error))?;
@@ -154,6 +156,7 @@ async fn store(call: &Call<'_>, reader: Reader) -> Result<Output> {
         return Err(error.into());
     }
     output.success = output.error_count == 0;
+    output.position = position.span().to_text();
     Ok(output)
 }
 
@@ -209,7 +212,9 @@ mod tests {
     fn outcomes_are_counted_and_only_the_first_errors_are_told() {
         let mut output = Output::default();
         let hash = ContentHash::of("x");
-        output.count(ImportOutcome { position: 0, result: Ok(Remembered::Duplicate(hash)) });
+        let value = Remembered::Duplicate(hash);
+        let duplicate = Written { value, position: Position::default() };
+        output.count(ImportOutcome { position: 0, result: Ok(duplicate) });
         for position in 1..=25 {
             output.count(ImportOutcome { position, result: Err(Error::invalid("is empty")) });
         }

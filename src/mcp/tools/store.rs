@@ -8,7 +8,7 @@ use super::{Definition, Outcome};
 use crate::mcp::arguments::Tags;
 use crate::mcp::call::Call;
 use crate::mcp::view::MemoryView;
-use crate::memory::{NewMemory, Remembered, Tag, normalise_tags};
+use crate::memory::{NewMemory, Remembered, Tag, Written, normalise_tags};
 use crate::{Error, Result};
 
 const DESCRIPTION: &str = "\
@@ -52,6 +52,8 @@ pub(super) struct Output {
     pub(super) content_hash: String,
     /// As it was stored; null when it was not.
     pub(super) memory: Option<MemoryView>,
+    /// Where the write stands; any node can wait for it.
+    pub(super) position: Option<String>,
 }
 
 pub(super) fn definition() -> Definition {
@@ -90,7 +92,8 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
 
 /// A text that is there already is an answer, not a failure: what was to be remembered is
 /// remembered. `success` says which of the two it is, as over HTTP.
-pub(super) fn output(remembered: Remembered) -> Output {
+pub(super) fn output(written: Written<Remembered>) -> Output {
+    let Written { value: remembered, position } = written;
     let (message, content_hash) = match &remembered {
         Remembered::Stored(memory) => {
             ("Memory stored successfully".to_owned(), memory.content_hash)
@@ -108,7 +111,8 @@ pub(super) fn output(remembered: Remembered) -> Output {
         Remembered::Stored(memory) => Some(MemoryView::from(*memory)),
         Remembered::Duplicate(_) | Remembered::SemanticDuplicate { .. } => None,
     };
-    Output { success: memory.is_some(), message, content_hash, memory }
+    let position = position.to_text();
+    Output { success: memory.is_some(), message, content_hash, memory, position }
 }
 
 /// What clients put into metadata although it has a place of its own.
@@ -142,7 +146,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::memory::ContentHash;
+    use crate::memory::{ContentHash, Position};
 
     fn check(metadata: Value, tags: &[&str], memory_type: Option<&str>, left: Value) {
         let Value::Object(mut metadata) = metadata else { panic!("metadata is an object") };
@@ -171,11 +175,12 @@ mod tests {
     #[test]
     fn a_duplicate_is_told_in_the_words_that_clients_know() {
         let hash = ContentHash::of("x");
-        let duplicate = output(Remembered::Duplicate(hash));
+        let told = |value| output(Written { value, position: Position::default() });
+        let duplicate = told(Remembered::Duplicate(hash));
         assert!(!duplicate.success && duplicate.memory.is_none());
         assert_eq!(duplicate.message, "Duplicate content detected (exact match)");
         assert_eq!(duplicate.content_hash, hash.to_string());
         let near = Remembered::SemanticDuplicate { content_hash: hash, similarity: 0.9 };
-        assert!(output(near).message.starts_with("Duplicate content detected (semantic match"));
+        assert!(told(near).message.starts_with("Duplicate content detected (semantic match"));
     }
 }

@@ -57,6 +57,8 @@ struct Output {
     session_id: String,
     /// Turns that were not empty.
     turn_count: usize,
+    /// Where the write stands; any node can wait for it.
+    position: Option<String>,
 }
 
 pub(super) fn definition() -> Definition {
@@ -92,8 +94,9 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
         "{message} (session_id: {session_id}, hash: {}, turns: {turn_count})",
         stored.content_hash
     );
-    let (success, content_hash) = (stored.success, stored.content_hash);
-    Outcome::new(text, &Output { success, message, content_hash, session_id, turn_count })
+    let (success, content_hash, position) = (stored.success, stored.content_hash, stored.position);
+    let output = Output { success, message, content_hash, session_id, turn_count, position };
+    Outcome::new(text, &output)
 }
 
 /// `[role] content` lines of the turns that say something, and how many these are.

@@ -8,7 +8,7 @@ use super::{Definition, Outcome};
 use crate::mcp::arguments::Tags;
 use crate::mcp::call::Call;
 use crate::mcp::view::MemoryView;
-use crate::memory::Patch;
+use crate::memory::{Patch, Written};
 use crate::{Error, Result};
 
 /// Parts of a memory that no update can set.
@@ -54,6 +54,8 @@ struct Output {
     content_hash: String,
     /// As it is now.
     memory: MemoryView,
+    /// Where the write stands; any node can wait for it.
+    position: Option<String>,
 }
 
 pub(super) fn definition() -> Definition {
@@ -64,7 +66,7 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
     let namespace = call.namespace(input.namespace.as_deref())?;
     let hash = input.content_hash.parse()?;
     let patch = patch(input.updates, input.preserve_timestamps.unwrap_or_default())?;
-    let changed =
+    let Written { value: changed, position } =
         call.service.update(&call.who, &namespace, hash, patch, None, call.once()?).await?;
     let message = format!("Updated fields: {}", changed.fields.join(", "));
     let memory = MemoryView::from(changed.memory);
@@ -73,7 +75,8 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
     if content_hash != input.content_hash.to_lowercase() {
         text.push_str(&format!(". New hash: {content_hash}"));
     }
-    Outcome::new(text, &Output { success: true, message, content_hash, memory })
+    let position = position.to_text();
+    Outcome::new(text, &Output { success: true, message, content_hash, memory, position })
 }
 
 fn patch(mut updates: Map<String, Value>, preserve_timestamps: bool) -> Result<Patch> {
