@@ -40,6 +40,10 @@ pub use stdio::mcp_stdio;
 /// How long requests and jobs may take to finish when the node stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long own writes may take into the stream when the node stops; the rest is sent by the next
+/// run.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What kind of process owns the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -54,6 +58,7 @@ enum Role {
 /// A running node: the owner of a file.
 struct Node {
     store: Arc<Store>,
+    replica: Option<Replica>,
     router: Router,
     mcp: McpServer,
     lock: Mutex<Lock>,
@@ -77,13 +82,13 @@ impl Node {
         let tasks = TaskTracker::new();
         let shutdown = CancellationToken::new();
         let replica = match role {
-            Role::Server | Role::Window => replica(config, &store, &tasks, &shutdown).await?,
+            Role::Server | Role::Window => replica(config, &store, &tasks).await?,
             // A command is over soon; what it wrote is sent by the next server.
             Role::Command => None,
         };
         let service = Service::new(ServiceParts {
             store: Arc::clone(&store),
-            replica,
+            replica: replica.clone(),
             embedder: LazyEmbedder::start(choice),
             dedup: config.dedup.clone(),
             time_zone: config.node.time_zone.clone(),
@@ -91,6 +96,9 @@ impl Node {
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
         });
+        if config.cluster.nats.is_some() && role != Role::Command {
+            service.embed_pending();
+        }
         let state = AppState {
             service: service.clone(),
             authenticator: Arc::new(Authenticator::new(
@@ -102,8 +110,16 @@ impl Node {
         let router = crate::http::router(state, mcp_route(config, &service, &shutdown));
         let mcp = local_mcp(config, &service);
         let socket = socket_path(&config.store.path)?;
-        let node =
-            Arc::new(Node { store, router, mcp, lock: Mutex::new(lock), socket, tasks, shutdown });
+        let node = Arc::new(Node {
+            store,
+            replica,
+            router,
+            mcp,
+            lock: Mutex::new(lock),
+            socket,
+            tasks,
+            shutdown,
+        });
         local::listen(&node, role)?;
         let owner = Owner { pid: std::process::id(), socket: node.socket.clone(), url };
         node.lock.lock().announce(&owner)?;
@@ -115,10 +131,14 @@ impl Node {
         self.router.clone().layer(axum::Extension(LocalCaller))
     }
 
-    /// Stops accepting, lets requests and jobs finish, closes the file, gives up the lock.
+    /// Stops accepting, sends what peers lack, lets requests and jobs finish, closes the file, gives
+    /// up the lock.
     async fn stop(&self) {
         self.shutdown.cancel();
         self.tasks.close();
+        if let Some(replica) = &self.replica {
+            replica.stop(DRAIN_TIMEOUT).await;
+        }
         if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!("some requests were cut off: they took too long to finish");
         }
@@ -176,14 +196,12 @@ async fn replica(
     config: &Config,
     store: &Arc<Store>,
     tasks: &TaskTracker,
-    shutdown: &CancellationToken,
 ) -> Result<Option<Replica>, StartError> {
     let parts = ReplicaParts {
         config: config.cluster.clone(),
         node: node_name(config)?,
         store: Arc::clone(store),
         tasks: tasks.clone(),
-        shutdown: shutdown.clone(),
     };
     Replica::start(parts).await.map_err(|error| match error {
         ReplicaError::Connect(error) => StartError::Nats(error),

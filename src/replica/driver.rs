@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::{Shared, effect};
+use crate::store::OwnHead;
 
 /// How often time alone is news.
 const TICK: Duration = Duration::from_millis(100);
@@ -49,9 +50,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Input>) {
             input = inbox.recv() => input,
             changed = committed.changed() => match changed {
                 Ok(()) => {
-                    let head = committed.borrow_and_update().clone();
-                    let input = head.origin.map(|origin| Input::Committed { origin, head: head.head });
-                    Some(input.unwrap_or(Input::Tick))
+                    let OwnHead { origin, head } = committed.borrow_and_update().clone();
+                    Some(origin.map_or(Input::Tick, |origin| Input::Committed { origin, head }))
                 }
                 // The store closed: so does the node.
                 Err(_) => break,

@@ -128,7 +128,7 @@ async fn write(shared: Arc<Shared>, effect: Effect) {
             let member = convert::remembered(member, crate::clock::now_seconds());
             store.write(move |writer| writer.remember_member(&member)).await
         }
-        Effect::LoadOutbox => load_outbox(&shared).await,
+        Effect::LoadOutbox => start_over(&shared).await,
         _ => Ok(()),
     };
     if let Err(error) = done {
@@ -146,6 +146,12 @@ impl Shared {
     }
 }
 
+/// Forgets what an older stream held, and lists what the new one should.
+async fn start_over(shared: &Shared) -> Result<(), StoreError> {
+    shared.store.write(|writer| writer.forget_messages(f64::MAX)).await?;
+    load_outbox(shared).await
+}
+
 async fn load_outbox(shared: &Shared) -> Result<(), StoreError> {
     let kept = shared.store.read(READ_DEADLINE, |reader| reader.own_ops()).await?;
     shared.tell(Input::Outbox(kept)).await;
@@ -160,10 +166,13 @@ async fn prune(shared: &Shared, everywhere: Vector) -> Result<(), StoreError> {
             shared.store.write(move |writer| writer.prune_ops(&vector, PRUNE_COUNT)).await?;
         count += dropped;
         if dropped < PRUNE_COUNT {
-            tracing::debug!(count, "dropped writes that every node has");
-            return Ok(());
+            break;
         }
     }
+    tracing::debug!(count, "dropped writes that every node has");
+    let old = crate::clock::now_seconds() - shared.config.stream_age_max.as_secs_f64();
+    shared.store.write(move |writer| writer.forget_messages(old)).await?;
+    Ok(())
 }
 
 /// Tells what the cluster decided: nodes forgotten, writes given up.

@@ -9,6 +9,7 @@ mod connect;
 mod convert;
 mod driver;
 mod effect;
+mod erase;
 mod establish;
 mod packing;
 mod publish;
@@ -52,8 +53,6 @@ pub struct ReplicaParts {
     pub store: Arc<Store>,
     /// Where long tasks run.
     pub tasks: TaskTracker,
-    /// Cancelled when the node stops.
-    pub shutdown: CancellationToken,
 }
 
 /// A cheap handle on a node's replication.
@@ -102,7 +101,7 @@ impl Replica {
     /// # Errors
     /// Settings that can never work; those of the file.
     pub async fn start(parts: ReplicaParts) -> Result<Option<Replica>, ReplicaError> {
-        let ReplicaParts { config, node, store, tasks, shutdown } = parts;
+        let ReplicaParts { config, node, store, tasks } = parts;
         let Some(nats) = config.nats.clone() else { return Ok(None) };
         let (client, changes) = connect::connect(&nats, &format!("memnode {node}")).await?;
         let mut context = jetstream::new(client.clone());
@@ -128,10 +127,11 @@ impl Replica {
             ack_wanted: AtomicUsize::new(0),
             started: Instant::now(),
             tasks: tasks.clone(),
-            shutdown,
+            shutdown: CancellationToken::new(),
             store,
         });
         tasks.spawn(driver::run(Arc::clone(&shared), inbox));
+        tasks.spawn(erase::run(Arc::clone(&shared)));
         tasks.spawn(establish::run(Arc::clone(&shared), changes));
         Ok(Some(Replica { shared }))
     }
@@ -144,6 +144,17 @@ impl Replica {
     /// Whether a new node has its first state, or is alone.
     pub fn is_ready(&self) -> bool {
         self.shared.replicator.lock().has_joined()
+    }
+
+    /// Ends replication, once own writes are in the stream or the time is over.
+    pub async fn stop(&self, within: Duration) {
+        let is_sent = |replicator: &Replicator| {
+            (replicator.outbox_count() == 0 || !replicator.is_connected()).then_some(())
+        };
+        if self.until(within, is_sent).await.is_none() {
+            tracing::info!("some writes are not sent yet: the next start sends them");
+        }
+        self.shared.shutdown.cancel();
     }
 
     /// The name of the cluster.

@@ -63,7 +63,7 @@ impl Replica {
     }
 
     /// Looks again whenever the replicator took something in.
-    async fn until<T>(
+    pub(super) async fn until<T>(
         &self,
         within: Duration,
         look: impl Fn(&Replicator) -> Option<T>,

@@ -6,6 +6,7 @@ mod duplicates;
 mod inspect;
 mod once;
 mod peers;
+mod pending;
 mod position;
 mod recall;
 mod reembed;

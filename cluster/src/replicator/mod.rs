@@ -418,6 +418,11 @@ impl Replicator {
         self.peers.replica_count(dot, &self.identity.node, self.now)
     }
 
+    /// Whether the server can be reached.
+    pub fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
     /// Own ops that are not in the stream.
     pub fn outbox_count(&self) -> u64 {
         self.outbox.count()

@@ -48,3 +48,8 @@ ALTER TABLE roster ADD COLUMN applied BLOB NOT NULL DEFAULT x'80';
 -- Records that replicate and are no memories: namespaces that start with `_`.
 CREATE INDEX memory_reserved ON memory (namespace, id)
   WHERE namespace >= '_' AND namespace < '`';
+
+-- Erased memories of which the stream may still hold messages of this node.
+CREATE TABLE erasure (
+  id BLOB PRIMARY KEY CHECK (length(id) = 16)
+) STRICT, WITHOUT ROWID;

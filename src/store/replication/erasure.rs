@@ -8,7 +8,7 @@ use super::super::error::StoreError;
 use super::super::reader::hex;
 use super::super::record;
 use super::super::writer::{Target, Writer};
-use super::prune;
+use super::{erasing, prune};
 
 impl Writer<'_> {
     /// Erases a memory, live or dead, and gives the write's name. Once it is committed the file
@@ -55,6 +55,7 @@ pub(in super::super) fn sweep(
     connection.execute(sql, [subject.content_hash.as_slice()])?;
     let sql = "DELETE FROM idempotency WHERE instr(answer, ?1) > 0";
     connection.execute(sql, [hex(subject.content_hash)])?;
+    erasing::begin(connection, &subject.id)?;
     sweep_payloads(connection, subject)
 }
 

@@ -5,6 +5,7 @@
 
 mod batch;
 mod conflicts;
+mod erasing;
 pub(super) mod erasure;
 mod join;
 mod members;
