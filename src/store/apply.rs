@@ -109,16 +109,15 @@ pub(super) fn settle(
     if old_version == Some(version) || (row.is_none() && record.is_empty()) {
         return Ok(Applied { row, outcome, is_erased, era });
     }
-    if is_erased {
-        erasure::before(connection)?;
-    }
     let shown = record::project(&record, subject.namespace)?;
     if let (Some(row), true, false, false) = (row, was_live, shown.live, is_erased) {
         snapshot::keep(connection, row, source.at)?;
     }
     let blob = record::encode(&record, &shown);
     let line = Line { subject, source, version: &version, blob: &blob };
-    let changed = changed_names(&outcome);
+    // The names of erased parts would tell the tags and keys that there were.
+    let is_told = |part: &&Part| !is_erased || record.get(part).is_some();
+    let changed = names(outcome.changed.iter().filter(is_told));
     let is_new = row.is_none();
     let row = match row {
         Some(row) => line.update(connection, row, &shown, &changed)?,
@@ -216,9 +215,9 @@ impl Line<'_> {
     }
 }
 
-/// The names of the changed parts as a JSON list, for the change log.
-fn changed_names(outcome: &Outcome) -> String {
-    let names: Vec<_> = outcome.changed.iter().map(Part::name).collect();
+/// The names of parts as a JSON list, for the change log.
+fn names<'p>(parts: impl Iterator<Item = &'p Part>) -> String {
+    let names: Vec<_> = parts.map(Part::name).collect();
     serde_json::to_string(&names).expect("a list of strings is JSON")
 }
 

@@ -8,6 +8,7 @@ mod applied;
 mod apply;
 mod digest;
 mod error;
+mod exchange;
 mod filter;
 mod history;
 mod open;
@@ -43,8 +44,8 @@ pub use pool::StoreState;
 pub use reader::{Known, Located, NEIGHBOUR_COUNT_MAX, PageEnd, Reader};
 pub use reembed::{ReembedProgress, Unembedded};
 pub use replication::{
-    BatchOutcome, Beat, Conflict, Cursor, Incoming, Member, MemberState, Membership, MergeOutcome,
-    OwnHead, Quarantined, ReplicaStart,
+    BatchOutcome, Beat, Conflict, Cursor, Incoming, Installed, Member, MemberState, Membership,
+    MergeOutcome, OwnHead, Quarantined, ReplicaStart, Snapshot,
 };
 pub use words::Scored;
 pub use writer::{Target, Writer, WriterState};

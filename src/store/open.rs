@@ -17,7 +17,7 @@ const APPLICATION_ID: i64 = 0x6d65_6d6e;
 /// Bytes of a page, measured by `benches/layout.rs`; fixed by the first migration.
 const PAGE_SIZE: i64 = 16_384;
 /// How long a connection waits for another process's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept per connection.
 const STATEMENT_CACHE_COUNT: usize = 256;
 /// The numbered migrations, applied in order, each in a transaction of its own.
@@ -95,6 +95,15 @@ fn has_peer_columns(connection: &Connection) -> Result<bool, StoreError> {
 
 /// A URI that opens a file as it stands and writes nothing, not even beside it.
 pub(super) fn immutable_uri(path: &Path) -> String {
+    file_uri(path) + "?immutable=1"
+}
+
+/// A URI that opens a file for reading.
+pub(super) fn read_only_uri(path: &Path) -> String {
+    file_uri(path) + "?mode=ro"
+}
+
+fn file_uri(path: &Path) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -104,7 +113,7 @@ pub(super) fn immutable_uri(path: &Path) -> String {
             other => uri.push_str(&format!("%{other:02x}")),
         }
     }
-    uri + "?immutable=1"
+    uri
 }
 
 /// Opens the writing connection, creating the file and bringing the schema up to date;
@@ -140,6 +149,19 @@ pub fn open_writer(
     migrate(&connection)?;
     initialise(&connection)?;
     Ok(connection)
+}
+
+/// Makes a file of the present schema that is whole when it appears; `path` must be free.
+///
+/// # Errors
+/// `CannotCreate` when something is there already; the rest as the system says.
+pub(super) fn create_new(path: &Path, initialise: impl FnOnce(&Connection) -> Made) -> Made {
+    if fs::symlink_metadata(path).is_ok() {
+        let reason = "something is there already".to_owned();
+        return Err(StoreError::CannotCreate { path: path.to_owned(), reason });
+    }
+    register_sqlite_vec();
+    create(path, initialise)
 }
 
 /// Makes the file under another name, so that it appears only when it is whole: a crash, a power
@@ -243,8 +265,8 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    // Deleted text does not linger in free pages.
-    connection.pragma_update(None, "secure_delete", "FAST")?;
+    // Deleted text lingers neither within pages nor in free ones, where erasing could not find it.
+    connection.pragma_update(None, "secure_delete", "ON")?;
     Ok(())
 }
 

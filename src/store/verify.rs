@@ -31,6 +31,10 @@ impl Reader<'_> {
 }
 
 fn integrity(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    // The check of FTS5 trusts what an earlier query of this connection learnt about the word
+    // index, however old; a query looks again.
+    let look = "SELECT 1 FROM memory_fts WHERE memory_fts MATCH '\"\"'";
+    connection.prepare(look)?.exists([])?;
     let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
     let lines = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     Ok(lines

@@ -259,6 +259,11 @@ impl<'c> Writer<'c> {
         set_meta(connection, "clock", self.state.clock.last().as_u64().cast_signed())?;
         let keeps_ops = self.state.keeps_ops;
         let cached = self.state.cached(connection, self.now_ms)?;
+        if cached.context.get(&dot.origin).is_none() {
+            // This run was silent for long.
+            let known = applied::intervals(connection, "applied", origin_id)?;
+            cached.context.replace(&dot.origin, known);
+        }
         let op = Op {
             version: Version::CURRENT,
             cluster: cached.cluster,

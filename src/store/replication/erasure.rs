@@ -1,14 +1,20 @@
 //! Erasing for good: nothing of the text stays in the file.
 
+use std::time::Duration;
+
 use memnode_cluster::{Dot, Op, OpKind};
 use rusqlite::{Connection, params};
 
 use super::super::apply::Subject;
 use super::super::error::StoreError;
+use super::super::open::BUSY_TIMEOUT;
 use super::super::reader::hex;
 use super::super::record;
 use super::super::writer::{Target, Writer};
 use super::{erasing, prune};
+
+/// How long a checkpoint waits for reads to end before it is tried again later.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl Writer<'_> {
     /// Erases a memory, live or dead, and gives the write's name. Once it is committed the file
@@ -24,19 +30,14 @@ impl Writer<'_> {
     }
 }
 
-/// Call before the row of an erased memory is changed: pages that become free are overwritten, not
-/// only cells within pages.
-pub(in super::super) fn before(connection: &Connection) -> Result<(), StoreError> {
-    Ok(connection.pragma_update(None, "secure_delete", "ON")?)
-}
-
 /// Call once the transaction is committed: folds the write-ahead log into the file and empties it.
 /// Says whether it is empty; a read that goes on may keep it.
 pub(in super::super) fn after(connection: &Connection) -> Result<bool, StoreError> {
-    connection.pragma_update(None, "secure_delete", "FAST")?;
+    connection.busy_timeout(CHECKPOINT_TIMEOUT)?;
     let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-    let busy: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-    Ok(busy == 0)
+    let busy = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(busy? == 0)
 }
 
 /// Drops everything that is kept of an erased memory beside its row.

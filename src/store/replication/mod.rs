@@ -5,6 +5,7 @@
 
 mod batch;
 mod conflicts;
+mod copy;
 mod erasing;
 pub(super) mod erasure;
 mod join;
@@ -16,6 +17,7 @@ mod quarantine;
 mod range;
 mod reserved;
 mod rules;
+pub(super) mod snapshot;
 pub(super) mod start;
 mod transfer;
 
@@ -25,4 +27,5 @@ pub use join::MergeOutcome;
 pub use members::{Member, MemberState};
 pub use membership::Membership;
 pub use quarantine::Quarantined;
+pub use snapshot::{Installed, Snapshot};
 pub use start::{Beat, OwnHead, ReplicaStart};

@@ -11,6 +11,7 @@ mod opening;
 mod peers;
 mod plans;
 mod reembedding;
+mod replication;
 mod sequences;
 
 use std::collections::BTreeMap;

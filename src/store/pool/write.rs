@@ -1,9 +1,7 @@
-//! The threads that own the connections: one writer with group commit, several readers.
+//! The thread that owns the writing connection: group commit, and work that needs it alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,12 +10,11 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use super::error::StoreError;
-use super::open::open_reader;
-use super::reader::Reader;
-use super::replication::erasure;
-use super::replication::start::{OwnHead, own_head};
-use super::writer::{Writer, WriterState};
+use super::super::error::StoreError;
+use super::super::replication::erasure;
+use super::super::replication::start::{OwnHead, own_head};
+use super::super::writer::{Writer, WriterState};
+use super::StoreState;
 
 /// Most writes that share one commit.
 const GROUP_COUNT_MAX: usize = 256;
@@ -25,21 +22,8 @@ const GROUP_COUNT_MAX: usize = 256;
 const GROUP_TIME_MAX: Duration = Duration::from_millis(20);
 /// How often a full disk is tried again.
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
-/// Reads that may wait for a free reader.
-const READ_QUEUE_COUNT_MAX: usize = 1024;
-/// SQLite instructions between two looks at a read's deadline.
-const DEADLINE_CHECK_INSTRUCTIONS: i32 = 10_000;
-
-/// Whether the file takes writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreState {
-    /// It does.
-    Ok,
-    /// The disk is full; tried again every ten seconds.
-    Full,
-    /// Damage or an IO error: reads only, until a restart.
-    ReadOnly(String),
-}
+/// How often the write-ahead log of an erasure is tried to be emptied while reads need it.
+const CLEAN_UP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One write on its way through the writer thread.
 trait Job: Send {
@@ -47,6 +31,17 @@ trait Job: Send {
     fn run(&mut self, writer: &mut Writer<'_>) -> Result<(), StoreError>;
     /// Answers the caller once the group is committed, or was not.
     fn finish(self: Box<Self>, group: Result<(), StoreError>);
+}
+
+/// Work that needs the connection for itself, outside any transaction.
+type Alone = Box<dyn FnOnce(&Connection, &mut WriterState) -> Result<(), StoreError> + Send>;
+
+/// What waits for the thread.
+enum Task {
+    /// A write that may share its commit with others.
+    Write(Box<dyn Job>),
+    /// Work that shares nothing.
+    Alone(Alone),
 }
 
 struct Write<T, F> {
@@ -98,8 +93,8 @@ fn copy(error: &StoreError) -> StoreError {
 }
 
 /// The writer thread's handle.
-pub(super) struct WriterPool {
-    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+pub(in super::super) struct WriterPool {
+    queue: Mutex<Option<SyncSender<Task>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     state: Arc<Mutex<StoreState>>,
     committed: watch::Receiver<OwnHead>,
@@ -107,7 +102,7 @@ pub(super) struct WriterPool {
 
 impl WriterPool {
     /// Starts the thread.
-    pub(super) fn start(
+    pub(in super::super) fn start(
         connection: Connection,
         writer: WriterState,
         queue_count_max: usize,
@@ -127,16 +122,16 @@ impl WriterPool {
         })
     }
 
-    pub(super) fn committed(&self) -> watch::Receiver<OwnHead> {
+    pub(in super::super) fn committed(&self) -> watch::Receiver<OwnHead> {
         self.committed.clone()
     }
 
-    pub(super) fn state(&self) -> StoreState {
+    pub(in super::super) fn state(&self) -> StoreState {
         self.state.lock().clone()
     }
 
     /// Takes no more writes: a read met damage, which a write could only make worse.
-    pub(super) fn distrust(&self, cause: &StoreError) {
+    pub(in super::super) fn distrust(&self, cause: &StoreError) {
         let mut state = self.state.lock();
         if *state == StoreState::Ok {
             tracing::error!(error = %cause, "the database is damaged: it takes no more writes");
@@ -145,28 +140,49 @@ impl WriterPool {
     }
 
     /// Runs `work` in a transaction and answers after the commit is on disk.
-    pub(super) async fn write<T: Send + 'static>(
+    pub(in super::super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Write { work: Some(work), result: None, reply });
+        self.enqueue(Task::Write(job))?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs `work` on the writing connection, outside any transaction and with no other write at
+    /// the same time. What it changes must be on disk when it returns.
+    pub(in super::super) async fn alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Task::Alone(Box::new(move |connection, state| {
+            let result = work(connection);
+            state.forget();
+            let told = result.as_ref().err().map_or(Ok(()), |error| Err(copy(error)));
+            // A caller that went away needs no answer.
+            let _ = reply.send(result);
+            told
+        })))?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    fn enqueue(&self, task: Task) -> Result<(), StoreError> {
         match self.state() {
             StoreState::Ok => {}
             StoreState::Full => return Err(StoreError::Full),
             StoreState::ReadOnly(reason) => return Err(StoreError::ReadOnly(reason)),
         }
-        let (reply, answer) = oneshot::channel();
-        let job = Box::new(Write { work: Some(work), result: None, reply });
         let queue = self.queue.lock().clone().ok_or(StoreError::Closed)?;
-        queue.try_send(job).map_err(|error| match error {
+        queue.try_send(task).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::QueueFull,
             TrySendError::Disconnected(_) => StoreError::Closed,
-        })?;
-        drop(queue);
-        answer.await.map_err(|_| StoreError::Closed)?
+        })
     }
 
     /// Finishes what is queued, then closes the connection.
-    pub(super) fn close(&self) {
+    pub(in super::super) fn close(&self) {
         self.queue.lock().take();
         if let Some(thread) = self.thread.lock().take() {
             // The thread answers panics itself, so there is nothing more to learn from joining.
@@ -184,21 +200,26 @@ struct Loop {
 }
 
 impl Loop {
-    fn run(mut self, queue: &Receiver<Box<dyn Job>>) {
+    fn run(mut self, queue: &Receiver<Task>) {
         loop {
             let state = self.state.lock().clone();
             let first = if state == StoreState::Full {
                 queue.recv_timeout(PROBE_INTERVAL)
+            } else if self.writer.has_erased {
+                queue.recv_timeout(CLEAN_UP_INTERVAL)
             } else {
                 queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
             match (first, state) {
                 // What was queued before the damage was met must not write into it either.
-                (Ok(job), StoreState::ReadOnly(reason)) => {
+                (Ok(Task::Write(job)), StoreState::ReadOnly(reason)) => {
                     job.finish(Err(StoreError::ReadOnly(reason)));
                 }
-                (Ok(job), _) => self.group(job, queue),
-                (Err(RecvTimeoutError::Timeout), _) => self.probe(),
+                // Dropping it tells the caller.
+                (Ok(Task::Alone(_)), StoreState::ReadOnly(_)) => {}
+                (Ok(task), _) => self.take(task, queue),
+                (Err(RecvTimeoutError::Timeout), StoreState::Full) => self.probe(),
+                (Err(RecvTimeoutError::Timeout), _) => self.clean_up(),
                 (Err(RecvTimeoutError::Disconnected), _) => break,
             }
         }
@@ -207,12 +228,26 @@ impl Loop {
         }
     }
 
+    fn take(&mut self, task: Task, queue: &Receiver<Task>) {
+        let alone = match task {
+            Task::Write(job) => self.group(job, queue),
+            Task::Alone(work) => Some(work),
+        };
+        if let Some(work) = alone {
+            let ran = catch_unwind(AssertUnwindSafe(|| work(&self.connection, &mut self.writer)));
+            if let Ok(Err(error)) = ran {
+                self.roll_back(&error);
+            }
+        }
+    }
+
     /// Runs the first job and those that wait behind it in one transaction, then answers all.
-    fn group(&mut self, first: Box<dyn Job>, queue: &Receiver<Box<dyn Job>>) {
+    /// Gives the work that waits behind them and needs the connection alone.
+    fn group(&mut self, first: Box<dyn Job>, queue: &Receiver<Task>) -> Option<Alone> {
         let started = Instant::now();
         let mut done: Vec<Box<dyn Job>> = Vec::new();
         let mut outcome = self.begin();
-        let mut next = Some(first);
+        let (mut next, mut alone) = (Some(first), None);
         while let Some(mut job) = next.take() {
             if outcome.is_ok() {
                 outcome = self.run_one(job.as_mut());
@@ -220,9 +255,19 @@ impl Loop {
             done.push(job);
             if outcome.is_ok() && done.len() < GROUP_COUNT_MAX && started.elapsed() < GROUP_TIME_MAX
             {
-                next = queue.try_recv().ok();
+                match queue.try_recv() {
+                    Ok(Task::Write(job)) => next = Some(job),
+                    Ok(Task::Alone(work)) => alone = Some(work),
+                    Err(_) => {}
+                }
             }
         }
+        self.end(outcome, done);
+        alone
+    }
+
+    /// Commits a group, or not, and answers all of it.
+    fn end(&mut self, outcome: Result<(), StoreError>, done: Vec<Box<dyn Job>>) {
         if let Err(error) = outcome.and_then(|()| self.commit()) {
             self.roll_back(&error);
             for job in done {
@@ -231,10 +276,11 @@ impl Loop {
             return;
         }
         self.tell_head();
+        // Whoever is told that a text is erased may look for it.
+        self.clean_up();
         for job in done {
             job.finish(Ok(()));
         }
-        self.clean_up();
     }
 
     /// Tells how far own writes go now.
@@ -250,7 +296,7 @@ impl Loop {
         }
     }
 
-    /// After an erasure: empties the write-ahead log, now or after a later commit.
+    /// After an erasure: empties the write-ahead log, as soon as no read needs it.
     fn clean_up(&mut self) {
         if self.writer.has_erased {
             match erasure::after(&self.connection) {
@@ -320,105 +366,6 @@ impl Loop {
                 *self.state.lock() = StoreState::Ok;
             }
             Err(error) => self.roll_back(&error),
-        }
-    }
-}
-
-type Read = Box<dyn FnOnce(&Connection, &Mutex<Option<Instant>>) + Send>;
-
-/// The reader threads' handle.
-pub(super) struct ReaderPool {
-    queue: Mutex<Option<SyncSender<Read>>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Set when the pool closes: reads that still run end as if their deadline had passed.
-    closing: Arc<AtomicBool>,
-}
-
-impl ReaderPool {
-    /// Opens the connections and starts the threads.
-    pub(super) fn start(path: &Path, count: usize) -> Result<Self, StoreError> {
-        let (sender, receiver) = sync_channel::<Read>(READ_QUEUE_COUNT_MAX);
-        let receiver = Arc::new(Mutex::new(receiver));
-        let closing = Arc::new(AtomicBool::new(false));
-        let mut threads = Vec::with_capacity(count);
-        for number in 0..count {
-            let connection = open_reader(path)?;
-            let (receiver, closing) = (Arc::clone(&receiver), Arc::clone(&closing));
-            let thread = std::thread::Builder::new()
-                .name(format!("store-reader-{number}"))
-                .spawn(move || read_loop(connection, &receiver, closing))
-                .map_err(|error| StoreError::Damaged(error.to_string()))?;
-            threads.push(thread);
-        }
-        Ok(ReaderPool { queue: Mutex::new(Some(sender)), threads: Mutex::new(threads), closing })
-    }
-
-    /// Runs `work` on a snapshot of the file, interrupted at the deadline.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        deadline: Duration,
-        work: impl FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let until = Instant::now() + deadline;
-        let job: Read = Box::new(move |connection, limit| {
-            if reply.is_closed() {
-                return;
-            }
-            *limit.lock() = Some(until);
-            let result = in_snapshot(connection, work);
-            *limit.lock() = None;
-            // A caller that went away needs no answer.
-            let _ = reply.send(result);
-        });
-        let queue = self.queue.lock().clone().ok_or(StoreError::Closed)?;
-        queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::QueueFull,
-            TrySendError::Disconnected(_) => StoreError::Closed,
-        })?;
-        drop(queue);
-        answer.await.map_err(|_| StoreError::Closed)?
-    }
-
-    pub(super) fn close(&self) {
-        self.queue.lock().take();
-        self.closing.store(true, Ordering::Relaxed);
-        for thread in self.threads.lock().drain(..) {
-            // A reader that panicked has answered `Closed` already.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// All statements of one read see the same state.
-fn in_snapshot<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    connection.execute_batch("BEGIN")?;
-    let result = catch_unwind(AssertUnwindSafe(|| work(&Reader::new(connection))));
-    if !connection.is_autocommit() {
-        connection.execute_batch("COMMIT")?;
-    }
-    result.unwrap_or(Err(StoreError::Closed))
-}
-
-fn read_loop(mut connection: Connection, queue: &Mutex<Receiver<Read>>, closing: Arc<AtomicBool>) {
-    let limit = Arc::new(Mutex::new(None::<Instant>));
-    let watched = Arc::clone(&limit);
-    let interrupt = move || {
-        closing.load(Ordering::Relaxed)
-            || watched.lock().is_some_and(|until| Instant::now() > until)
-    };
-    if let Err(error) = connection.progress_handler(DEADLINE_CHECK_INSTRUCTIONS, Some(interrupt)) {
-        tracing::error!(%error, "reads run without a deadline");
-    }
-    loop {
-        // Waiting readers take turns holding the lock; whoever holds it gets the next read.
-        let next = queue.lock().recv();
-        match next {
-            Ok(work) => work(&connection, &limit),
-            Err(_) => return,
         }
     }
 }
