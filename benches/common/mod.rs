@@ -1,6 +1,8 @@
 //! What the benches share: seeded texts, CPU and memory of a process, percentiles, tables.
 #![allow(dead_code, reason = "every bench uses a part of it")]
 
+pub mod nats;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
