@@ -9,7 +9,7 @@ use memnode_cluster::wire::{Ack, Ask, Heartbeat, Reply, Request, Root};
 
 use super::driver::StreamReader;
 use super::packing::{pack, unpack};
-use super::{Shared, answer, convert, publish, stream};
+use super::{Shared, answer, convert, publish, snapshot, stream};
 use crate::store::{Reader, StoreError};
 
 /// How long a peer or the server may take to answer.
@@ -40,10 +40,7 @@ pub(super) fn carry_out(shared: &Arc<Shared>, effect: Effect, reader: &mut Strea
             tracing::warn!(alarm.kind = kind, alarm.subject, "{}", alarm.detail);
         }
         Effect::TakeSnapshot { number, peer } => spawn(shared, async move {
-            let outcome = {
-                let _ = &peer;
-                None
-            };
+            let outcome = snapshot::take(&task, &peer).await.map(Box::new);
             task.tell(Input::Applied { number, outcome }).await;
         }),
         on_store => spawn(shared, write(task, on_store)),

@@ -1,4 +1,4 @@
-//! What erased memories left on the servers: own messages of the stream.
+//! What erased memories left on the servers: own messages of the stream, own snapshots.
 //!
 //! The file itself is clean once the erasure is applied. Each node takes its own messages out and
 //! then confirms, by a replicated record, that it holds nothing any more.
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use memnode_cluster::RecordId;
 
-use super::Shared;
+use super::{Shared, snapshot};
 use crate::store::StoreError;
 
 /// How often erasures are looked for.
@@ -55,6 +55,7 @@ async fn step(shared: &Shared, seen: &mut BTreeSet<RecordId>) -> Result<(), Eras
     if ids.is_empty() {
         return Ok(());
     }
+    snapshot::drop_own(shared).await.map_err(|error| EraseError::Server(error.to_string()))?;
     for id in ids {
         erase(shared, id).await?;
     }

@@ -7,14 +7,14 @@ use async_nats::Subscriber;
 use futures::StreamExt;
 use memnode_cluster::ClusterId;
 use memnode_cluster::replicator::{Identity, Input, Replicator};
-use memnode_cluster::wire::{Ack, Ask, Heartbeat, Reply};
+use memnode_cluster::wire::{Ack, Ask, Heartbeat, Reply, Request};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::effect::spawn;
 use super::packing::{pack, unpack};
 use super::stream::{self, StreamError, hex};
-use super::{Shared, answer, connect, convert};
+use super::{Shared, answer, connect, convert, snapshot};
 use crate::store::{Membership, StoreError};
 
 /// How often the stream is looked at.
@@ -227,6 +227,7 @@ async fn answer_requests(shared: Arc<Shared>, mut requests: Subscriber) {
 
 async fn answer_one(shared: &Arc<Shared>, payload: &[u8]) -> Vec<u8> {
     let reply = match unpack::<Ask>(payload) {
+        Ok(ask) if is_snapshot(shared, &ask) => snapshot::offer(shared),
         Ok(ask) => {
             let cluster = *shared.cluster.lock();
             let read = shared
@@ -241,6 +242,10 @@ async fn answer_one(shared: &Arc<Shared>, payload: &[u8]) -> Vec<u8> {
         return packed;
     }
     pack(&refused("the answer is longer than a message".to_owned()))
+}
+
+fn is_snapshot(shared: &Shared, ask: &Ask) -> bool {
+    ask.cluster == *shared.cluster.lock() && ask.request == Request::Snapshot
 }
 
 fn refused(reason: String) -> Reply {

@@ -13,6 +13,7 @@ mod erase;
 mod establish;
 mod packing;
 mod publish;
+mod snapshot;
 mod stream;
 mod subject;
 mod wait;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::{Client, jetstream};
 use memnode_cluster::replicator::{Identity, Input, Replicator, Status};
+use memnode_cluster::wire::SnapshotObject;
 use memnode_cluster::{ClusterId, NodeName};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -34,6 +36,7 @@ use crate::store::{Store, StoreError};
 
 pub use answer::answer;
 pub use connect::ConnectError;
+pub use snapshot::SnapshotError;
 pub use wait::{AckWanted, Waited};
 
 use subject::Subjects;
@@ -78,6 +81,7 @@ struct Shared {
     /// Counts what the replicator took in.
     changed: watch::Sender<u64>,
     ack_wanted: AtomicUsize,
+    snapshots: snapshot::Snapshots,
     started: Instant,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -125,6 +129,7 @@ impl Replica {
             inputs,
             changed: watch::channel(0).0,
             ack_wanted: AtomicUsize::new(0),
+            snapshots: snapshot::Snapshots::default(),
             started: Instant::now(),
             tasks: tasks.clone(),
             shutdown: CancellationToken::new(),
@@ -160,6 +165,14 @@ impl Replica {
     /// The name of the cluster.
     pub fn cluster_name(&self) -> &str {
         &self.shared.config.name
+    }
+
+    /// Makes a snapshot for nodes that join, and puts it into the object store.
+    ///
+    /// # Errors
+    /// See [`SnapshotError`].
+    pub async fn snapshot(&self) -> Result<SnapshotObject, SnapshotError> {
+        snapshot::make(&self.shared).await
     }
 
     /// Reads again which nodes are forgotten and which writes were given up.

@@ -2,7 +2,7 @@
 
 use memnode_cluster::{NodeName, Origin};
 
-/// Subjects and stream of one cluster.
+/// Subjects, stream and bucket of one cluster.
 #[derive(Clone, Debug)]
 pub(super) struct Subjects {
     cluster: String,
@@ -16,6 +16,12 @@ impl Subjects {
     /// The stream of all ops.
     pub(super) fn stream(&self) -> String {
         format!("memnode-{}", self.cluster)
+    }
+
+    /// The object store of snapshots.
+    pub(super) fn bucket(&self) -> String {
+        // A bucket's name has no percent signs.
+        format!("memnode-{}", self.cluster.replace('_', "_5F").replace('%', "_"))
     }
 
     /// Every op of everyone.
@@ -75,6 +81,8 @@ mod tests {
     fn names_cannot_leave_their_token() {
         let subjects = Subjects::new("home. >*");
         assert_eq!(subjects.stream(), "memnode-home%2E%20%3E%2A");
+        assert_eq!(subjects.bucket(), "memnode-home_2E_20_3E_2A");
+        assert_eq!(Subjects::new("a_b-c").bucket(), "memnode-a_5Fb-c");
         let node = NodeName::new("Küche.1 *").expect("a name");
         let origin = Origin { node: node.clone(), epoch: 0xab };
         let token = "K%C3%BCche%2E1%20%2A";
