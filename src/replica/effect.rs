@@ -167,8 +167,6 @@ async fn prune(shared: &Shared, everywhere: Vector) -> Result<(), StoreError> {
         }
     }
     tracing::debug!(count, "dropped writes that every node has");
-    let old = crate::clock::now_seconds() - shared.config.stream_age_max.as_secs_f64();
-    shared.store.write(move |writer| writer.forget_messages(old)).await?;
     Ok(())
 }
 

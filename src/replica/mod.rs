@@ -11,6 +11,7 @@ mod driver;
 mod effect;
 mod erase;
 mod establish;
+mod limit;
 mod packing;
 mod publish;
 mod snapshot;
@@ -137,6 +138,7 @@ impl Replica {
         });
         tasks.spawn(driver::run(Arc::clone(&shared), inbox));
         tasks.spawn(erase::run(Arc::clone(&shared)));
+        tasks.spawn(limit::run(Arc::clone(&shared)));
         tasks.spawn(establish::run(Arc::clone(&shared), changes));
         Ok(Some(Replica { shared }))
     }

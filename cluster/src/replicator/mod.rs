@@ -437,6 +437,14 @@ impl Replicator {
         self.raise(AlarmKind::OtherCluster, "stream", detail);
     }
 
+    /// Payloads were dropped before every peer had them: too many were kept.
+    pub fn prune_early(&mut self, count: u64) {
+        let detail = format!(
+            "{count} writes were dropped before every node had them: those nodes get state instead"
+        );
+        self.raise(AlarmKind::PrunedEarly, "store", detail);
+    }
+
     /// The vector as this replicator knows it.
     pub fn vector(&self) -> &Vector {
         &self.vector

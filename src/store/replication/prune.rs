@@ -20,6 +20,14 @@ impl Reader<'_> {
         let mut statement = self.connection().prepare_cached(sql)?;
         Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
+
+    /// Whether a payload is kept that was taken in before a time (Unix seconds).
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn keeps_older(&self, before: f64) -> Result<bool, StoreError> {
+        Ok(oldest(self.connection())?.is_some_and(|(_, at)| at < before))
+    }
 }
 
 impl Writer<'_> {
