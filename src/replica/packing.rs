@@ -1,7 +1,5 @@
 //! Messages as they travel: compressed, with a bound on what they may unpack to.
 
-use std::io::Read;
-
 use memnode_cluster::DecodeError;
 use memnode_cluster::wire::{self, UNPACKED_BYTES_MAX};
 
@@ -11,7 +9,8 @@ const LEVEL: i32 = 1;
 /// Encodes and compresses.
 pub(super) fn pack<T: wire::Message>(message: &T) -> Vec<u8> {
     let bytes = wire::to_bytes(message);
-    zstd::stream::encode_all(&bytes[..], LEVEL).expect("a vector takes every byte")
+    // In one piece, so that the tables fit the length and the length stands in the frame.
+    zstd::bulk::compress(&bytes, LEVEL).expect("a vector takes every byte")
 }
 
 /// Unpacks and decodes, never more than [`UNPACKED_BYTES_MAX`].
@@ -19,10 +18,11 @@ pub(super) fn pack<T: wire::Message>(message: &T) -> Vec<u8> {
 /// # Errors
 /// Why the bytes are no such message, in words.
 pub(super) fn unpack<T: for<'b> wire::Readable<'b>>(bytes: &[u8]) -> Result<T, String> {
-    let failed = |error: std::io::Error| error.to_string();
-    let decoder = zstd::stream::read::Decoder::new(bytes).map_err(failed)?;
-    let mut unpacked = Vec::new();
-    decoder.take(UNPACKED_BYTES_MAX as u64 + 1).read_to_end(&mut unpacked).map_err(failed)?;
+    let length = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
+    let length = length.ok_or("it is no frame with its length")?;
+    let length = usize::try_from(length).ok().filter(|length| *length <= UNPACKED_BYTES_MAX);
+    let length = length.ok_or_else(|| format!("it is longer than {UNPACKED_BYTES_MAX} bytes"))?;
+    let unpacked = zstd::bulk::decompress(bytes, length).map_err(|error| error.to_string())?;
     wire::from_bytes(&unpacked).map_err(|error: DecodeError| error.to_string())
 }
 
@@ -39,8 +39,10 @@ mod tests {
         assert_eq!(unpack::<Ask>(&pack(&ask)), Ok(ask));
         assert!(unpack::<Ask>(b"nonsense").is_err());
         assert!(unpack::<Ask>(b"").is_err());
-        let bomb = zstd::stream::encode_all(&vec![0; 64 << 20][..], 19).expect("it packs");
+        let bomb = zstd::bulk::compress(&vec![0; 64 << 20], LEVEL).expect("it packs");
         assert!(bomb.len() < 100_000);
         assert!(unpack::<Ask>(&bomb).is_err());
+        let endless = zstd::stream::encode_all(&[0; 100][..], LEVEL).expect("it packs");
+        assert!(unpack::<Ask>(&endless).is_err(), "no length, no room is made");
     }
 }
