@@ -13,7 +13,7 @@ use crate::common::history::{Clocks, Contents, Fault, Outcome, check};
 use crate::common::nats::{NatsServer, Version};
 use crate::common::proxy::{Mode, Proxy};
 use crate::common::stream::Admin;
-use crate::common::writers::Writers;
+use crate::common::writers::{Ack, Writers};
 
 fn stream(replica_count: usize) -> Config {
     Config {
@@ -93,7 +93,7 @@ fn a_server_takes_the_configuration_of_a_test() {
 #[test]
 fn the_checker_follows_what_clients_did_to_a_node_that_was_killed() {
     let mut cluster = Cluster::on(Vec::new(), 1);
-    let writers = Writers::start(&cluster, 3, 1);
+    let writers = Writers::start(&cluster.nodes, Ack::Local, 1);
     writers.progress(100);
     cluster.nodes[0].kill();
     cluster.nodes[0].start();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::Client;
 use super::history::{Contents, Seen};
@@ -39,7 +39,6 @@ pub struct Cluster {
 pub struct Node {
     pub name: String,
     pub place: Place,
-    base: PathBuf,
     pub links: Vec<Proxy>,
     server: Option<Server>,
     door: Arc<Mutex<Door>>,
@@ -70,26 +69,40 @@ impl Cluster {
 
     /// So many nodes on these servers; on none, a node is on its own.
     pub fn on(nats: Vec<NatsServer>, count: usize) -> Self {
+        Self::of(nats, (0..count).map(|_| Place::new()).collect())
+    }
+
+    /// A node at each of these places, which may bring settings of their own.
+    pub fn of(nats: Vec<NatsServer>, places: Vec<Place>) -> Self {
         let mut cluster = Cluster { nodes: Vec::new(), nats };
-        for _ in 0..count {
-            cluster.join(Place::new());
+        for place in places {
+            cluster.add(place).start();
         }
         cluster.ready();
+        if !cluster.nats.is_empty() {
+            cluster.form();
+        }
         cluster
     }
 
-    /// Adds a node with its files at a place that may bring settings of its own.
-    pub fn join(&mut self, place: Place) -> &mut Node {
-        let base = place.path().to_owned();
-        self.join_at(place, &base)
+    /// Waits until the nodes know each other: each has what each of them wrote.
+    fn form(&self) {
+        for node in &self.nodes {
+            let content = format!("{} was here at the beginning", node.name);
+            super::rest::store_text(&node.client(), &content);
+        }
+        self.digests_equal(super::DEADLINE);
     }
 
-    /// Adds a node whose files lie elsewhere than its place says.
-    pub fn join_at(&mut self, place: Place, base: &Path) -> &mut Node {
+    /// Adds a node that does not run yet.
+    pub fn add(&mut self, place: Place) -> &mut Node {
         let name = format!("node-{}", self.nodes.len() + 1);
-        let mut node = Node::new(&name, place, base, &self.nats);
-        node.start();
-        self.nodes.push(node);
+        self.add_named(&name, place)
+    }
+
+    /// Adds a node under a name that another may have, too.
+    pub fn add_named(&mut self, name: &str, place: Place) -> &mut Node {
+        self.nodes.push(Node::new(name, place, &self.nats));
         self.nodes.last_mut().expect("it was added")
     }
 
@@ -164,7 +177,7 @@ impl Drop for Cluster {
 }
 
 impl Node {
-    fn new(name: &str, place: Place, base: &Path, nats: &[NatsServer]) -> Self {
+    fn new(name: &str, place: Place, nats: &[NatsServer]) -> Self {
         let links: Vec<Proxy> = nats.iter().map(|server| Proxy::to(server.address())).collect();
         let urls: Vec<String> =
             links.iter().map(|link| format!("nats://{}", link.address())).collect();
@@ -173,23 +186,34 @@ impl Node {
             place = place.with("MEMNODE_CLUSTER", NAME).with("MEMNODE_NATS_URL", urls.join(","));
         }
         let door = Door { url: None, file: format!("{name}/0"), file_count: 0 };
-        Node {
-            name: name.to_owned(),
-            place,
-            base: base.to_owned(),
-            links,
-            server: None,
-            door: Arc::new(Mutex::new(door)),
-        }
+        Node { name: name.to_owned(), place, links, server: None, door: Arc::new(Mutex::new(door)) }
     }
 
     /// # Panics
     /// When the node runs or does not start.
     pub fn start(&mut self) {
+        self.start_at(self.place.clone());
+    }
+
+    /// Starts the node with other settings, this once.
+    ///
+    /// # Panics
+    /// When the node runs or does not start.
+    pub fn start_at(&mut self, place: Place) {
         assert!(self.server.is_none(), "{} runs", self.name);
-        let server = self.place.serve();
+        let server = place.serve();
         self.with_door(|door| door.url = Some(server.url.clone()));
         self.server = Some(server);
+    }
+
+    pub fn runs(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// Waits until the node says that it is ready.
+    pub fn ready(&self) {
+        let client = self.client();
+        eventually("the node is ready", || (client.get("/readyz").status == 200).then_some(()));
     }
 
     /// Ends the process at once, as a crash would; gives what it logged.
@@ -218,26 +242,21 @@ impl Node {
         Arc::clone(&self.door)
     }
 
-    /// Where its files lie.
-    pub fn base(&self) -> &Path {
-        &self.base
-    }
-
     /// Copies its files; the node must not run.
     pub fn back_up(&self) -> Backup {
         assert!(self.server.is_none(), "{} runs", self.name);
         let directory = tempfile::tempdir().expect("a directory");
-        copy_files(&self.base, directory.path());
+        copy_files(self.place.path(), directory.path());
         Backup { directory }
     }
 
     /// Puts copied files in the place of its own; the node must not run. It is another file then.
     pub fn restore(&mut self, backup: &Backup) {
         assert!(self.server.is_none(), "{} runs", self.name);
-        for path in database_files(&self.base) {
+        for path in database_files(self.place.path()) {
             fs::remove_file(path).expect("a file");
         }
-        copy_files(backup.directory.path(), &self.base);
+        copy_files(backup.directory.path(), self.place.path());
         self.with_door(|door| {
             door.file_count += 1;
             door.file = format!("{}/{}", self.name, door.file_count);
@@ -270,6 +289,33 @@ impl Node {
             .iter()
             .map(|memory| (super::rest::text(&memory["content_hash"]), seen(memory)))
             .collect()
+    }
+
+    /// Waits until the node has applied more than it has now.
+    pub fn wait_for_growth(&self) {
+        let before = eventually("the node tells its digest", || self.digest());
+        eventually("the node applies writes", || {
+            self.digest().filter(|digest| *digest != before).map(drop)
+        });
+    }
+
+    /// Waits until the node hears a peer, or no longer does.
+    pub fn wait_for_peer(&self, name: &str, is_live: bool) {
+        eventually("the peer is seen as it is", || {
+            let told = self.try_get("/api/cluster")?;
+            let mut nodes = told["nodes"].as_array()?.iter();
+            nodes.find(|node| node["node"] == name && node["live"] == is_live).map(drop)
+        });
+    }
+
+    /// Waits until a search finds a memory first.
+    pub fn wait_until_found(&self, query: &str, hash: &Value) {
+        let client = self.client();
+        eventually("the memory is found", || {
+            let body = json!({"query": query, "n_results": 1});
+            let found = client.post("/api/search", body).expect(200).value();
+            (found["results"][0]["memory"]["content_hash"] == *hash).then_some(())
+        });
     }
 
     /// The kinds of alarm that the node shows.

@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "every test module uses a part of it")]
 
 pub mod client;
+pub mod clock;
 pub mod cluster;
+pub mod damage;
 pub mod disk;
 pub mod embedder;
 pub mod history;
@@ -13,6 +15,7 @@ pub mod python;
 pub mod raw;
 pub mod rest;
 pub mod stream;
+pub mod trial;
 pub mod window;
 pub mod writers;
 

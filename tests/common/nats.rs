@@ -161,6 +161,10 @@ impl NatsServer {
         child.wait().expect("the process is ours");
     }
 
+    pub fn runs(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Starts it again, on the same port and storage.
     ///
     /// # Panics

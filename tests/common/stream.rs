@@ -91,6 +91,13 @@ impl Admin {
         self.runtime.block_on(self.context.update_stream(config)).expect("a stream is limited");
     }
 
+    /// Takes such a limit away again, if the stream is there and has one.
+    pub fn unlimit(&self, stream: &str) {
+        if self.info(stream).is_some_and(|info| info.config.max_messages > 0) {
+            self.limit_messages(stream, -1);
+        }
+    }
+
     /// Adds a message to whatever stream takes the subject; gives its sequence.
     pub fn publish(&self, subject: &str, payload: &[u8]) -> u64 {
         self.try_publish(subject, payload).expect("it is stored")
@@ -120,5 +127,14 @@ impl Admin {
             let message = stream.get_raw_message(sequence).await.ok()?;
             Some((message.subject.to_string(), message.payload.to_vec()))
         })
+    }
+
+    /// The newest message: its subject and payload.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn last_message(&self, stream: &str) -> (String, Vec<u8>) {
+        let last = self.wait_for(stream).state.last_sequence;
+        self.message(stream, last).expect("there is a message")
     }
 }

@@ -13,16 +13,17 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::client::{Answer, Client};
-use super::cluster::{Cluster, Door, TYPE, seen};
+use super::cluster::{Door, Node, TYPE, seen};
 use super::eventually;
 use super::history::{Action, Call, History, Outcome};
 
 /// Longest wait for one answer; a node that is stopped gives none.
-const TIMEOUT: Duration = Duration::from_secs(4);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// Rest after every call: faults are to be met, not processors to be filled.
 const PAUSE: Duration = Duration::from_millis(4);
-/// How long a client waits when no node is up.
+/// How long a client waits when no node is up, or while all pause.
 const NOBODY_PAUSE: Duration = Duration::from_millis(20);
+const CLIENT_COUNT: usize = 4;
 /// Most memories that are changed and deleted at a time.
 const KNOWN_COUNT_MAX: usize = 200;
 /// Values of a memory that clients replace.
@@ -51,26 +52,26 @@ struct Shared {
     /// Hashes of memories that are there, for all clients, so that they meet.
     known: Mutex<Vec<String>>,
     acknowledged: AtomicUsize,
+    is_paused: AtomicBool,
+    /// Calls that have no answer yet.
+    under_way: AtomicUsize,
     is_over: AtomicBool,
 }
 
 impl Writers {
-    /// Starts so many clients, which choose a node anew for every call.
-    pub fn start(cluster: &Cluster, count: usize, seed: u64) -> Self {
-        Self::with(cluster, count, seed, Ack::Local)
-    }
-
-    pub fn with(cluster: &Cluster, count: usize, seed: u64, ack: Ack) -> Self {
-        let doors = cluster.nodes.iter().map(super::cluster::Node::door).collect();
+    /// Starts clients, which choose one of these nodes anew for every call.
+    pub fn start<'n>(nodes: impl IntoIterator<Item = &'n Node>, ack: Ack, seed: u64) -> Self {
         let shared = Arc::new(Shared {
-            doors,
+            doors: nodes.into_iter().map(Node::door).collect(),
             ack,
             history: History::new(),
             known: Mutex::default(),
             acknowledged: AtomicUsize::new(0),
+            is_paused: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
         });
-        let threads = (0..count).map(|number| {
+        let threads = (0..CLIENT_COUNT).map(|number| {
             let shared = Arc::clone(&shared);
             let random = SmallRng::seed_from_u64(seed.wrapping_add(number as u64));
             let writer = Writer {
@@ -92,6 +93,23 @@ impl Writers {
         let acknowledged = || self.shared.acknowledged.load(Ordering::Relaxed);
         let wanted = acknowledged() + count;
         eventually("writes are acknowledged", || (acknowledged() >= wanted).then_some(()));
+    }
+
+    /// Lets no new call begin and waits for the answers of those under way.
+    pub fn pause(&self) {
+        self.shared.is_paused.store(true, Ordering::SeqCst);
+        eventually("calls are answered", || {
+            (self.shared.under_way.load(Ordering::SeqCst) == 0).then_some(())
+        });
+    }
+
+    pub fn resume(&self) {
+        self.shared.is_paused.store(false, Ordering::SeqCst);
+    }
+
+    /// Every call so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.history.calls()
     }
 
     /// Ends the clients; gives every call they made.
@@ -129,14 +147,14 @@ struct Writer {
 impl Writer {
     fn run(mut self) {
         while !self.shared.is_over.load(Ordering::Relaxed) {
-            let pause = match self.choose_node() {
-                Some((client, file)) => {
-                    self.call(&client, &file);
-                    PAUSE
-                }
-                None => NOBODY_PAUSE,
-            };
-            std::thread::park_timeout(pause);
+            self.shared.under_way.fetch_add(1, Ordering::SeqCst);
+            let is_paused = self.shared.is_paused.load(Ordering::SeqCst);
+            let node = self.choose_node().filter(|_| !is_paused);
+            if let Some((client, file)) = &node {
+                self.call(client, file);
+            }
+            self.shared.under_way.fetch_sub(1, Ordering::SeqCst);
+            std::thread::park_timeout(if node.is_some() { PAUSE } else { NOBODY_PAUSE });
         }
     }
 
