@@ -38,6 +38,8 @@ pub enum AlarmKind {
     ApplyFailing,
     /// Records of a state transfer were refused.
     TransferRefused,
+    /// A state transfer ended early.
+    TransferFailing,
     /// Payloads were dropped before every peer had them.
     PrunedEarly,
 }
@@ -60,6 +62,7 @@ impl AlarmKind {
             AlarmKind::StreamTruncated => "stream_truncated",
             AlarmKind::ApplyFailing => "apply_failing",
             AlarmKind::TransferRefused => "transfer_refused",
+            AlarmKind::TransferFailing => "transfer_failing",
             AlarmKind::PrunedEarly => "pruned_early",
         }
     }

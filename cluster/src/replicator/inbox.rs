@@ -115,8 +115,11 @@ impl Inbox {
 
 impl Replicator {
     /// Takes ops in that are neither applied, nor held, nor on their way.
+    ///
+    /// One that lies in quarantine may have been damaged on its way: if this one can be read, it
+    /// takes its place.
     pub(super) fn enqueue(&mut self, dot: Dot, payload: Vec<u8>) {
-        if self.vector.contains(&dot) || self.held.contains(&dot) || self.inbox.contains(&dot) {
+        if self.vector.contains(&dot) || self.inbox.contains(&dot) {
             return;
         }
         let op = match Op::decode(&payload) {
@@ -130,6 +133,9 @@ impl Replicator {
             }
             Err(error) => Err(error.to_string()),
         };
+        if op.is_err() && self.held.contains(&dot) {
+            return;
+        }
         self.inbox.push(Incoming { dot, payload, op }, None);
     }
 
@@ -188,9 +194,9 @@ impl Replicator {
         }
     }
 
-    /// Room for the ops of one more answer.
-    pub(super) fn has_room_for_range(&self) -> bool {
-        self.inbox.queue.len() + RANGE_COUNT_MAX as usize <= INBOX_COUNT_MAX
-            && self.inbox.bytes < INBOX_BYTES_MAX
+    /// Room for the ops of one more answer, beside so many that are expected.
+    pub(super) fn has_room_for_range(&self, expected_count: usize) -> bool {
+        let count = self.inbox.queue.len() + expected_count;
+        count + RANGE_COUNT_MAX as usize <= INBOX_COUNT_MAX && self.inbox.bytes < INBOX_BYTES_MAX
     }
 }

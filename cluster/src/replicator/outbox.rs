@@ -6,7 +6,7 @@ use super::{AlarmKind, Effect, Replicator};
 use crate::origin::{Dot, Origin};
 use crate::vector::Vector;
 
-/// Messages that may be under way.
+/// Runs that may be under way.
 const IN_FLIGHT_COUNT_MAX: usize = 256;
 /// Most ops of one run.
 const RUN_COUNT_MAX: u64 = 64;
@@ -16,6 +16,8 @@ const BACK_OFF_MS_MAX: u64 = 10_000;
 const BACK_OFF_MS: u64 = 100;
 /// Refusals after which an op is parked.
 const REFUSED_COUNT_MAX: u32 = 3;
+/// How long a parked op waits for another try, in milliseconds.
+const PARKED_MS: u64 = 60_000;
 /// How long published runs wait to be marked, in milliseconds.
 const MARK_MS: u64 = 1_000;
 /// Published runs that make the mark due at once.
@@ -29,9 +31,12 @@ pub(super) struct Outbox {
     pending: Vector,
     /// Being sent.
     in_flight: Vector,
-    in_flight_count: usize,
-    /// Refused too often.
+    /// The runs under way: the last number of each, by its first. One is told of in as many
+    /// pieces as it took messages.
+    runs: BTreeMap<(Origin, u64), u64>,
+    /// Refused too often: the rest goes on without them for a while.
     parked: Vector,
+    parked_until: u64,
     refused: BTreeMap<(Origin, u64), u32>,
     failures: u32,
     not_before: u64,
@@ -46,8 +51,9 @@ impl Outbox {
         Outbox {
             pending: unpublished,
             in_flight: Vector::default(),
-            in_flight_count: 0,
+            runs: BTreeMap::new(),
             parked: Vector::default(),
+            parked_until: 0,
             refused: BTreeMap::new(),
             failures: 0,
             not_before: 0,
@@ -64,15 +70,22 @@ impl Outbox {
 
     /// Sends everything that the store keeps once more: the stream lost it.
     pub(super) fn refill(&mut self, kept: &Vector) {
-        self.pending.join(&kept.subtract(&self.in_flight));
-        self.parked = Vector::default();
+        self.unsend();
+        self.pending.join(kept);
     }
 
-    /// What was under way when the connection broke is sent again.
+    /// What was under way when the connection broke, or refused before, is sent again.
     pub(super) fn unsend(&mut self) {
-        self.pending.join(&self.in_flight);
-        self.in_flight = Vector::default();
-        self.in_flight_count = 0;
+        self.pending.join(&std::mem::take(&mut self.in_flight));
+        self.runs.clear();
+        self.unpark();
+    }
+
+    fn unpark(&mut self) {
+        if !self.parked.is_empty() {
+            self.pending.join(&std::mem::take(&mut self.parked));
+            self.refused.clear();
+        }
     }
 
     pub(super) fn is_pending(&self, dot: &Dot) -> bool {
@@ -104,14 +117,24 @@ impl Outbox {
         }
     }
 
-    fn landed(&mut self, origin: &Origin, lo: u64, hi: u64) -> bool {
-        let run = run(origin, lo, hi);
-        let was_in_flight = self.in_flight.covers(&run);
-        if was_in_flight {
-            self.in_flight = self.in_flight.subtract(&run);
-            self.in_flight_count = self.in_flight_count.saturating_sub(1);
+    /// Takes the part of `lo..=hi` that is under way out of it.
+    fn land(&mut self, origin: &Origin, lo: u64, hi: u64) -> Vector {
+        let part = self.in_flight.intersect(&run(origin, lo, hi));
+        self.in_flight = self.in_flight.subtract(&part);
+        let overlaps = |(first, last): &(u64, u64)| *first <= hi && *last >= lo;
+        let runs = self.runs.range((origin.clone(), 0)..=(origin.clone(), hi));
+        let cut: Vec<(u64, u64)> =
+            runs.map(|((_, first), last)| (*first, *last)).filter(overlaps).collect();
+        for (first, last) in cut {
+            self.runs.remove(&(origin.clone(), first));
+            if first < lo {
+                self.runs.insert((origin.clone(), first), lo - 1);
+            }
+            if hi < last {
+                self.runs.insert((origin.clone(), hi + 1), last);
+            }
         }
-        was_in_flight
+        part
     }
 }
 
@@ -123,10 +146,13 @@ fn run(origin: &Origin, lo: u64, hi: u64) -> Vector {
 
 impl Replicator {
     pub(super) fn tick_outbox(&mut self) {
+        if self.now >= self.outbox.parked_until {
+            self.outbox.unpark();
+        }
         let can_send = self.is_connected && self.stream.is_known();
         while can_send
             && self.now >= self.outbox.not_before
-            && self.outbox.in_flight_count < IN_FLIGHT_COUNT_MAX
+            && self.outbox.runs.len() < IN_FLIGHT_COUNT_MAX
         {
             let first = self.outbox.pending.iter().next();
             let Some((origin, (lo, hi))) =
@@ -138,7 +164,7 @@ impl Replicator {
             let run = run(&origin, lo, hi);
             self.outbox.pending = self.outbox.pending.subtract(&run);
             self.outbox.in_flight.join(&run);
-            self.outbox.in_flight_count += 1;
+            self.outbox.runs.insert((origin.clone(), lo), hi);
             self.effects.push_back(Effect::Publish { origin, lo, hi });
         }
         let due = self.now >= self.outbox.mark_due || self.outbox.published.len() >= MARK_COUNT;
@@ -156,10 +182,9 @@ impl Replicator {
         seq: u64,
         hashes: &[u64],
     ) {
-        if !self.outbox.landed(origin, lo, hi) {
-            // Sent again meanwhile, after a broken connection: it is there all the same.
-            self.outbox.pending = self.outbox.pending.subtract(&run(origin, lo, hi));
-        }
+        self.outbox.land(origin, lo, hi);
+        // What was to be sent again meanwhile, after a broken connection, is there all the same.
+        self.outbox.pending = self.outbox.pending.subtract(&run(origin, lo, hi));
         self.outbox.failures = 0;
         self.outbox.refused.remove(&(origin.clone(), lo));
         if self.outbox.published.is_empty() {
@@ -178,7 +203,9 @@ impl Replicator {
         hi: u64,
         refused: Option<String>,
     ) {
-        if !self.outbox.landed(origin, lo, hi) {
+        // Some of it may have been sent again meanwhile, in other runs.
+        let run = self.outbox.land(origin, lo, hi);
+        if run.is_empty() {
             return;
         }
         self.outbox.failures = (self.outbox.failures + 1).min(16);
@@ -186,7 +213,6 @@ impl Replicator {
         // Nodes that lost one server do not come back to it at one moment.
         let jitter = (self.identity.run ^ self.now).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 100;
         self.outbox.not_before = self.now + wait + wait * jitter / 200;
-        let run = run(origin, lo, hi);
         let Some(reason) = refused else {
             self.outbox.pending.join(&run);
             return;
@@ -195,6 +221,7 @@ impl Replicator {
         *count += 1;
         if *count >= REFUSED_COUNT_MAX {
             self.outbox.parked.join(&run);
+            self.outbox.parked_until = self.now + PARKED_MS;
             let detail = format!("the server refuses the writes {origin}:{lo} to {hi}: {reason}");
             self.raise(AlarmKind::PublishRefused, &origin.to_string(), detail);
         } else {

@@ -38,8 +38,8 @@ pub(super) struct Peer {
     /// Whether that is all.
     pub(super) is_complete: bool,
     is_asked: bool,
-    /// How many heartbeats came.
-    beat_count: u64,
+    /// When the heartbeat before the last came.
+    heard_before: Option<u64>,
 }
 
 impl Peer {
@@ -47,11 +47,19 @@ impl Peer {
         now < self.heard + PEER_LIVE_MS
     }
 
-    /// Applied, or in quarantine there: received in any case.
-    fn received(&self) -> Vector {
-        let mut received = self.vector.clone();
-        received.join(&self.beat.held);
-        received
+    /// Takes over what a heartbeat says. One whose state is older than that of the one before
+    /// comes from a machine that was set back with its memory: what it told since is void.
+    fn take(&mut self, beat: Heartbeat) {
+        if beat.change_head < self.beat.change_head {
+            self.vector = Vector::default();
+            self.is_complete = false;
+        }
+        // What was acknowledged meanwhile may be newer than the snapshot of a heartbeat.
+        self.vector.join(&beat.recent);
+        // Complete once is complete for as long as it is heard: heartbeats list every origin
+        // that changed lately.
+        self.is_complete |= self.vector.hash() == beat.vector_hash;
+        self.beat = beat;
     }
 }
 
@@ -79,10 +87,14 @@ impl Peers {
         with.difference(&without).count()
     }
 
-    /// What a node received: the intersection over its processes. `None` when never heard.
-    pub(super) fn received(&self, node: &NodeName) -> Option<Vector> {
-        let processes = self.known.iter().filter(|(key, _)| key.node == *node);
-        processes.map(|(_, peer)| peer.received()).reduce(|one, other| one.intersect(&other))
+    /// What a node has applied: the intersection over its processes. `None` when never heard.
+    pub(super) fn applied_by(&self, node: &NodeName) -> Option<Vector> {
+        intersection(self.known.iter().filter(|(key, _)| key.node == *node))
+    }
+
+    /// The same over its live processes only.
+    pub(super) fn applied_by_live(&self, node: &NodeName, now: u64) -> Option<Vector> {
+        intersection(self.live(now).filter(|(key, _)| key.node == *node))
     }
 
     /// A process that was replaced by a later one of the same name is forgotten; so is the
@@ -105,6 +117,13 @@ impl Peers {
     }
 }
 
+fn intersection<'p>(peers: impl Iterator<Item = (&'p PeerKey, &'p Peer)>) -> Option<Vector> {
+    peers.fold(None, |all, (_, peer)| match all {
+        None => Some(peer.vector.clone()),
+        Some(all) => Some(all.intersect(&peer.vector)),
+    })
+}
+
 impl Replicator {
     pub(super) fn beat(&mut self, beat: Heartbeat) {
         let key = PeerKey { node: beat.node.clone(), run: beat.run };
@@ -125,17 +144,15 @@ impl Replicator {
             vector: Vector::default(),
             is_complete: false,
             is_asked: false,
-            beat_count: 0,
+            heard_before: None,
         });
-        let was_silent = !peer.is_live(now);
+        let is_new = peer.heard_before.is_none() && peer.heard == now;
+        let was_silent = is_new || !peer.is_live(now);
+        peer.heard_before = (!is_new).then_some(peer.heard);
         peer.heard = now;
-        peer.beat_count += 1;
-        // What was acknowledged meanwhile may be newer than the snapshot of a heartbeat.
-        peer.vector.join(&beat.recent);
-        // Complete once is complete for good: heartbeats list every origin that changes.
-        peer.is_complete = peer.is_complete || peer.vector.hash() == beat.vector_hash;
+        peer.is_complete &= !was_silent;
+        peer.take(beat);
         let must_ask = !peer.is_complete && !peer.is_asked;
-        peer.beat = beat;
         if must_ask {
             peer.is_asked = true;
             self.ask_vector(&key, None);
@@ -154,12 +171,9 @@ impl Replicator {
         let is_own = key.node == self.identity.node;
         // A process that was just restarted left a heartbeat of its former run behind: only one
         // that is heard again after another of its name is a twin.
-        let is_again = self.peers.get(key).is_some_and(|peer| peer.beat_count > 1);
-        let now = self.now;
-        let soon = super::BEAT_INTERVAL_MS * 3 / 2;
-        let is_twin =
-            self.peers.known.iter().any(|(other, peer)| is_other(other) && now < peer.heard + soon);
-        if is_again && (is_own || is_twin) {
+        let Some(before) = self.peers.get(key).and_then(|peer| peer.heard_before) else { return };
+        let is_between = |(other, peer): (&PeerKey, &Peer)| is_other(other) && peer.heard > before;
+        if is_own || self.peers.known.iter().any(is_between) {
             let detail = format!("two running processes call themselves {}", key.node);
             self.raise(AlarmKind::TwoNodesOneName, key.node.as_str(), detail);
         }
@@ -204,6 +218,9 @@ impl Replicator {
     /// Equal vectors and unequal digests: the states differ although they cannot.
     pub(super) fn compare_roots(&mut self, vector_hash: [u8; 16], root: [u8; 16]) {
         let now = self.now;
+        if !self.state_fits_vector() {
+            return;
+        }
         let differing = self.peers.live(now).find(|(_, peer)| {
             peer.beat.vector_hash == vector_hash
                 && peer.beat.root.is_some_and(|theirs| theirs.0 != root)
@@ -227,7 +244,7 @@ impl Replicator {
                 node: (*node).clone(),
                 age_ms: self.now.saturating_sub(heard),
                 state: MemberState::Joined,
-                vector: self.peers.received(node)?,
+                vector: self.peers.applied_by(node)?,
             })
         };
         let others = nodes.iter().filter(|node| ***node != self.identity.node);

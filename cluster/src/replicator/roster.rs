@@ -41,21 +41,24 @@ pub(super) struct Roster {
     remembered: BTreeMap<NodeName, Vector>,
     forgotten: BTreeSet<NodeName>,
     prune_due: u64,
-    pruned: Vector,
+    /// What was to be dropped the last time, and before. Everything is told twice: the first time
+    /// the store may not know yet that it is in the stream.
+    told: [Vector; 2],
 }
 
 impl Roster {
-    pub(super) fn new(members: Vec<Member>) -> Roster {
+    pub(super) fn new(members: Vec<Member>, now: u64) -> Roster {
         let mut roster = Roster {
             seen: BTreeMap::new(),
             remembered: BTreeMap::new(),
             forgotten: BTreeSet::new(),
-            prune_due: 0,
-            pruned: Vector::default(),
+            prune_due: now + PRUNE_MS,
+            told: <[Vector; 2]>::default(),
         };
         for member in members {
             let age = i64::try_from(member.age_ms).unwrap_or(i64::MAX);
-            roster.seen.insert(member.node.clone(), age.saturating_neg());
+            let seen = now.cast_signed().saturating_sub(age);
+            roster.seen.insert(member.node.clone(), seen);
             roster.remembered.insert(member.node, member.vector);
         }
         roster
@@ -91,19 +94,25 @@ impl Roster {
 }
 
 impl Replicator {
-    /// What every member received, this node included: nobody will ask for it.
+    /// What every member has applied, this node included: nobody will ask for it.
+    ///
+    /// What lies in a member's quarantine is not among it: what it holds may be damaged, or of no
+    /// use to it before an upgrade.
     pub(super) fn everywhere(&self) -> Vector {
+        let own = &self.identity.node;
         let mut everywhere = self.vector.clone();
-        everywhere.join(&self.held);
-        for (node, _) in self.roster.members(self.now) {
-            if *node == self.identity.node {
-                continue;
-            }
-            let received = self.peers.received(node);
-            match received.as_ref().or_else(|| self.roster.remembered.get(node)) {
-                Some(received) => everywhere = everywhere.intersect(received),
-                None => return Vector::default(),
-            }
+        if let Some(twins) = self.peers.applied_by_live(own, self.now) {
+            everywhere = everywhere.intersect(&twins);
+        }
+        for (node, _) in self.roster.members(self.now).filter(|(node, _)| *node != own) {
+            let applied = self.peers.applied_by(node);
+            let Some(mut applied) = applied.or_else(|| self.roster.remembered.get(node).cloned())
+            else {
+                return Vector::default();
+            };
+            // Nobody waits for what was given up.
+            applied.join(&self.voided);
+            everywhere = everywhere.intersect(&applied);
         }
         everywhere
     }
@@ -115,9 +124,10 @@ impl Replicator {
         self.roster.prune_due = self.now + PRUNE_MS;
         self.remember_members();
         let everywhere = self.outbox.without_unsent(self.everywhere());
-        let news = everywhere.subtract(&self.roster.pruned);
-        if !news.is_empty() {
-            self.roster.pruned = everywhere.clone();
+        let [last, before] = &mut self.roster.told;
+        let is_known = before.covers(&everywhere);
+        *before = std::mem::replace(last, everywhere.clone());
+        if !is_known {
             self.effects.push_back(Effect::Prune(everywhere));
         }
     }

@@ -26,6 +26,8 @@ struct Reader {
     seq: u64,
     /// When the last message came.
     heard: u64,
+    /// Whether it took the place of one that brought nothing, and brought nothing so far.
+    is_second: bool,
 }
 
 impl Stream {
@@ -72,23 +74,24 @@ impl Stream {
 impl Replicator {
     pub(super) fn stream_info(&mut self, info: StreamInfo) {
         let known = self.stream.info.replace(info.clone());
-        let is_same = known.as_ref().is_none_or(|known| known.created == info.created);
+        // The reader may have gone on since the server was asked: only the server's own numbers
+        // tell that the stream was set back.
+        let is_other = known
+            .is_some_and(|known| known.created != info.created || info.last_seq < known.last_seq);
         match &self.stream.reader {
-            Some(reader) if is_same && reader.seq <= info.last_seq => {
-                let seq = reader.seq;
-                if info.first_seq > seq + 1 && seq < info.last_seq {
-                    self.truncated(&info);
-                }
-            }
-            Some(_) => self.replaced(&info),
             None => self.start_reading(&info),
+            Some(_) if is_other => self.replaced(&info),
+            Some(reader) if info.first_seq > reader.seq + 1 && reader.seq < info.last_seq => {
+                self.truncated(&info);
+            }
+            Some(_) => {}
         }
     }
 
     /// The first reader of a connection goes on where the store is, if that place still exists.
     fn start_reading(&mut self, info: &StreamInfo) {
         match self.stream.cursor.clone() {
-            None => self.read_from(1),
+            None => self.read_from(info.first_seq),
             Some(cursor) if cursor.created == info.created && cursor.seq <= info.last_seq => {
                 if info.first_seq > cursor.seq + 1 && cursor.seq < info.last_seq {
                     self.truncated(info);
@@ -106,22 +109,31 @@ impl Replicator {
         let detail = format!("the stream made at {} is not the one read before", info.created);
         self.raise(AlarmKind::StreamReplaced, "stream", detail);
         self.effects.push_back(Effect::LoadOutbox);
-        self.read_from(1);
+        self.read_from(info.first_seq);
     }
 
     fn truncated(&mut self, info: &StreamInfo) {
         let detail =
             format!("the stream begins at {}: messages before were not read", info.first_seq);
         self.raise(AlarmKind::StreamTruncated, "stream", detail);
-        self.read_from(1);
+        self.read_from(info.first_seq);
+    }
+
+    /// Reads all of the stream once more.
+    pub(super) fn read_again(&mut self) {
+        if let Some(first_seq) = self.stream.info.as_ref().map(|info| info.first_seq) {
+            self.read_from(first_seq);
+        }
     }
 
     /// Starts a new reader; what the store keeps of an older one is void until it is past it.
-    pub(super) fn read_from(&mut self, from: u64) {
+    fn read_from(&mut self, from: u64) {
         self.forget_position();
+        let from = from.max(1);
         self.stream.reader_count += 1;
         let number = self.stream.reader_count;
-        self.stream.reader = Some(Reader { number, seq: from - 1, heard: self.now });
+        let reader = Reader { number, seq: from - 1, heard: self.now, is_second: false };
+        self.stream.reader = Some(reader);
         self.effects.push_back(Effect::Read { reader: number, from });
     }
 
@@ -130,9 +142,20 @@ impl Replicator {
         let Some(reader) = &mut self.stream.reader else { return };
         if !is_behind || !self.inbox.has_room() {
             reader.heard = self.now;
-        } else if self.now >= reader.heard + SILENT_MS {
-            let from = reader.seq + 1;
-            self.read_from(from);
+            return;
+        }
+        if self.now < reader.heard + SILENT_MS {
+            return;
+        }
+        if reader.is_second {
+            // Messages were deleted one by one, as an erasure does: there are no more.
+            reader.seq = self.stream.info.as_ref().map_or(reader.seq, |info| info.last_seq);
+            return;
+        }
+        let from = reader.seq + 1;
+        self.read_from(from);
+        if let Some(reader) = &mut self.stream.reader {
+            reader.is_second = true;
         }
     }
 
@@ -142,6 +165,7 @@ impl Replicator {
         };
         current.seq = current.seq.max(seq);
         current.heard = self.now;
+        current.is_second = false;
         match batch {
             Ok(batch) => self.batch(*batch),
             Err(reason) => {
@@ -189,7 +213,7 @@ impl Replicator {
     fn meet_twin(&mut self, dot: &Dot) {
         let detail = format!("another process wrote {dot}: this one goes on under a new epoch");
         self.raise(AlarmKind::EpochReused, &dot.origin.to_string(), detail);
-        if self.own.as_ref().is_some_and(|(own, _)| *own == dot.origin) {
+        if self.own.as_ref() == Some(&dot.origin) {
             self.own = None;
             self.effects.push_back(Effect::NewEpoch);
         }

@@ -8,28 +8,27 @@
 //! Both sides are asked the same questions (groups, buckets, state hashes), which are compared
 //! here; only records that differ travel.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod compare;
 
 use super::{AlarmKind, Applied, AskId, Asked, Effect, PeerKey, Replicator};
-use crate::digest::{BUCKET_COUNT, GROUP_COUNT};
-use crate::origin::Origin;
-use crate::record::RecordId;
+use crate::digest::GROUP_COUNT;
 use crate::vector::Vector;
-use crate::wire::{Reply, Request, Root, TransferRecord};
+use crate::wire::{Reply, Request, TransferRecord};
 
-const BUCKETS_PER_GROUP: usize = BUCKET_COUNT / GROUP_COUNT;
+use compare::{Answer, BUCKETS_PER_GROUP, Step, Transfer};
+
 /// Steps that are under way at once.
 const STEP_COUNT_MAX: usize = 6;
 /// Batches that the store has not confirmed.
 const MERGE_COUNT_MAX: usize = 4;
-/// Ids of one request for records.
-const ID_COUNT_MAX: usize = 200;
 /// How often an unanswered step is asked again.
 const TRY_COUNT_MAX: u32 = 5;
 /// Pause after a transfer that failed, or that did not help, in milliseconds.
 const PAUSE_MS: u64 = 5_000;
 /// Records from which on a new node takes a snapshot first.
 const SNAPSHOT_RECORD_COUNT: u64 = 5_000;
+/// How long records may hold more than the vector tells, in milliseconds.
+const BEYOND_MS: u64 = 60_000;
 /// How long a new node waits to hear of a peer, in milliseconds.
 const JOIN_PATIENCE_MS: u64 = 6_000;
 
@@ -72,64 +71,19 @@ pub(super) struct Transfers {
     wanted: Option<(PeerKey, TransferReason)>,
     not_before: u64,
     running: Option<Transfer>,
-    /// What records may hold beyond the vector.
-    beyond: Vector,
+    beyond: Beyond,
     done_count: u64,
 }
 
-#[derive(Debug)]
-struct Transfer {
-    peer: PeerKey,
-    reason: TransferReason,
-    ours: Vector,
-    /// The vector that was read before the first record.
-    theirs: Vector,
-    /// The vector after the last.
-    after: Option<Vector>,
-    todo: VecDeque<Step>,
-    asks: BTreeMap<AskId, (Step, Asked, u32)>,
-    /// One side of a comparison, until the other is in.
-    halves: BTreeMap<Step, Half>,
-    merging: BTreeSet<u64>,
-    /// The snapshot that comes first.
-    snapshot: Option<u64>,
-    adopting: Option<u64>,
-    record_count: u64,
-}
-
-/// What a transfer still has to ask.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    /// The peer's vector, before or after the records.
-    Vector {
-        is_after: bool,
-        from: Option<Origin>,
-    },
-    Groups,
-    Buckets(u16),
-    Hashes(u16),
-    Records(Vec<RecordId>),
-    BucketRecords {
-        first: u16,
-        last: u16,
-        after: Option<RecordId>,
-    },
-}
-
-/// Answers of both sides to one question; hashes gather page by page.
+/// What records may hold that the vector does not tell of.
 #[derive(Debug, Default)]
-struct Half {
-    own: Option<Answer>,
-    peer: Option<Answer>,
-    own_hashes: BTreeMap<RecordId, Root>,
-    peer_hashes: BTreeMap<RecordId, Root>,
-}
-
-#[derive(Debug)]
-enum Answer {
-    Groups(Vec<Root>),
-    Buckets(Vec<(Root, u64)>),
-    Hashes,
+struct Beyond {
+    dots: Vector,
+    /// Whether there may be more: the transfer ended early.
+    is_unsure: bool,
+    /// After that time it counts no more: perhaps nobody else has these dots, and then only the
+    /// digests can tell others that something is here.
+    until: u64,
 }
 
 impl Transfers {
@@ -145,9 +99,10 @@ impl Transfers {
         })
     }
 
-    /// Whether the vector tells of all that records hold.
-    pub(super) fn is_covered_by(&self, vector: &Vector) -> bool {
-        vector.covers(&self.beyond)
+    /// Whether the vector tells of all that records hold, or must be taken to.
+    pub(super) fn is_covered_by(&self, vector: &Vector, now: u64) -> bool {
+        let Beyond { dots, is_unsure, until } = &self.beyond;
+        now >= *until || (!is_unsure && vector.covers(dots))
     }
 
     pub(super) fn done_count(&self) -> u64 {
@@ -157,93 +112,6 @@ impl Transfers {
     pub(super) fn describe(&self) -> Option<(PeerKey, TransferReason, u64)> {
         let running = self.running.as_ref()?;
         Some((running.peer.clone(), running.reason, running.record_count))
-    }
-}
-
-impl Transfer {
-    fn new(peer: PeerKey, reason: TransferReason, ours: Vector) -> Transfer {
-        Transfer {
-            peer,
-            reason,
-            ours,
-            theirs: Vector::default(),
-            after: None,
-            todo: VecDeque::from([Step::Vector { is_after: false, from: None }]),
-            asks: BTreeMap::new(),
-            halves: BTreeMap::new(),
-            merging: BTreeSet::new(),
-            snapshot: None,
-            adopting: None,
-            record_count: 0,
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.todo.is_empty() && self.asks.is_empty() && self.merging.is_empty()
-    }
-
-    /// The next requests of a step: both sides are asked what is compared.
-    fn requests(&self, step: &Step) -> Vec<(Asked, Request)> {
-        let peer = || Asked::Peer(self.peer.clone());
-        let both = |request: Request| vec![(peer(), request.clone()), (Asked::Own, request)];
-        match step {
-            Step::Vector { from, .. } => vec![(peer(), Request::Vector { after: from.clone() })],
-            Step::Groups => both(Request::Groups),
-            Step::Buckets(group) => both(Request::Buckets { group: *group }),
-            Step::Hashes(bucket) => both(Request::Hashes { bucket: *bucket, after: None }),
-            Step::Records(ids) => vec![(peer(), Request::Records { ids: ids.clone() })],
-            Step::BucketRecords { first, last, after } => {
-                let request = Request::BucketRecords { first: *first, last: *last, after: *after };
-                vec![(peer(), request)]
-            }
-        }
-    }
-
-    /// Compares when both sides of a question are in.
-    fn compare(&mut self, step: &Step) {
-        let is_whole =
-            self.halves.get(step).is_some_and(|half| half.own.is_some() && half.peer.is_some());
-        if !is_whole {
-            return;
-        }
-        let Some(half) = self.halves.remove(step) else { return };
-        match (half.own, half.peer) {
-            (Some(Answer::Groups(own)), Some(Answer::Groups(peer))) => {
-                let differing = (0_u16..).zip(own.iter().zip(&peer)).filter(|(_, (o, p))| o != p);
-                self.todo.extend(differing.map(|(group, _)| Step::Buckets(group)));
-            }
-            (Some(Answer::Buckets(own)), Some(Answer::Buckets(peer))) => {
-                if let Step::Buckets(group) = step {
-                    self.compare_buckets(*group, &own, &peer);
-                }
-            }
-            _ => {
-                let (own, peer) = (half.own_hashes, half.peer_hashes);
-                let differing = peer.iter().filter(|(id, hash)| own.get(id) != Some(hash));
-                let ids: Vec<RecordId> = differing.map(|(id, _)| *id).collect();
-                self.todo.extend(ids.chunks(ID_COUNT_MAX).map(|ids| Step::Records(ids.to_vec())));
-            }
-        }
-    }
-
-    /// Neighbouring buckets that are empty here come as a whole, others record by record.
-    fn compare_buckets(&mut self, group: u16, own: &[(Root, u64)], peer: &[(Root, u64)]) {
-        let first_bucket = group * BUCKETS_PER_GROUP as u16;
-        let mut empty: Option<(u16, u16)> = None;
-        for (bucket, (ours, theirs)) in (first_bucket..).zip(own.iter().zip(peer)) {
-            if ours == theirs || theirs.1 == 0 {
-                continue;
-            }
-            if ours.1 > 0 {
-                self.todo.push_back(Step::Hashes(bucket));
-                continue;
-            }
-            // What lies between two such buckets is empty on both sides or equal: harmless.
-            empty = Some(empty.map_or((bucket, bucket), |(first, _)| (first, bucket)));
-        }
-        if let Some((first, last)) = empty {
-            self.todo.push_back(Step::BucketRecords { first, last, after: None });
-        }
     }
 }
 
@@ -281,14 +149,34 @@ impl Replicator {
         {
             self.joining = Join::Done;
         }
-        if self.transfer.running.is_none()
-            && self.is_connected
-            && self.now >= self.transfer.not_before
-            && let Some((peer, reason)) = self.transfer.wanted.take()
-        {
-            self.begin(peer, reason);
+        if self.transfer.running.is_none() {
+            self.start_transfer();
         }
         self.go_on();
+    }
+
+    fn start_transfer(&mut self) {
+        if !self.is_connected {
+            self.transfer.wanted = None;
+            self.join_later();
+        }
+        if self.now < self.transfer.not_before {
+            return;
+        }
+        let Some((peer, reason)) = self.transfer.wanted.take() else { return };
+        if self.peers.live(self.now).any(|(key, _)| *key == peer) {
+            self.begin(peer, reason);
+        } else {
+            self.join_later();
+        }
+    }
+
+    /// The peer whose state was to come is gone: a new node listens for the next one, and no
+    /// longer than at first.
+    fn join_later(&mut self) {
+        if matches!(self.joining, Join::UnderWay) {
+            self.joining = Join::Alone(Some(self.now));
+        }
     }
 
     fn begin(&mut self, peer: PeerKey, reason: TransferReason) {
@@ -415,6 +303,9 @@ impl Replicator {
             }
             (Step::Records(ids), Reply::Records { records, more }) => {
                 let last = records.last().map(TransferRecord::id);
+                if last.is_none() && more {
+                    return self.give_up("the peer gave an empty page");
+                }
                 if let Some(last) = last.filter(|_| more) {
                     let rest = ids.iter().copied().filter(|id| *id > last).collect();
                     transfer.todo.push_back(Step::Records(rest));
@@ -422,7 +313,11 @@ impl Replicator {
                 self.merge(records);
             }
             (Step::BucketRecords { first, last, .. }, Reply::Records { records, more }) => {
-                if let Some(end) = records.last().map(TransferRecord::id).filter(|_| more) {
+                let end = records.last().map(TransferRecord::id);
+                if end.is_none() && more {
+                    return self.give_up("the peer gave an empty page");
+                }
+                if let Some(end) = end.filter(|_| more) {
                     let next = Step::BucketRecords { first: *first, last: *last, after: Some(end) };
                     transfer.todo.push_front(next);
                 }
@@ -460,8 +355,10 @@ impl Replicator {
         let Some(transfer) = &mut self.transfer.running else { return };
         if transfer.adopting == Some(number) {
             let transfer = self.transfer.running.take();
-            self.transfer.beyond.join(&transfer.and_then(|t| t.after).unwrap_or_default());
-            self.transfer.beyond = self.transfer.beyond.subtract(&outcome.applied);
+            let mut dots = std::mem::take(&mut self.transfer.beyond.dots);
+            dots.join(&transfer.and_then(|t| t.after).unwrap_or_default());
+            self.transfer.beyond = Beyond { dots, is_unsure: false, until: self.now + BEYOND_MS };
+            self.alarms.clear(AlarmKind::TransferFailing);
             self.transfer.done_count += 1;
             self.transfer.not_before = self.now + PAUSE_MS;
             if matches!(self.joining, Join::UnderWay) {
@@ -476,14 +373,18 @@ impl Replicator {
     }
 
     /// Ends the running transfer without adopting anything: what was joined stays joined.
-    fn give_up(&mut self, _why: &str) {
+    fn give_up(&mut self, why: &str) {
         let Some(transfer) = self.transfer.running.take() else { return };
-        // Some of the peer's records are in, whatever its vector was.
-        self.transfer.beyond.join(&transfer.theirs);
-        self.transfer.not_before = self.now + PAUSE_MS;
-        if matches!(self.joining, Join::UnderWay) {
-            self.joining = Join::Alone(Some(self.now));
+        if transfer.record_count > 0 {
+            // Some of the peer's records are in, as they were at some moment.
+            self.transfer.beyond.is_unsure = true;
+            self.transfer.beyond.until = self.now + BEYOND_MS;
         }
+        self.transfer.not_before = self.now + PAUSE_MS;
+        self.join_later();
+        let node = transfer.peer.node.as_str();
+        let detail = format!("the state of {node} could not be taken over: {why}");
+        self.raise(AlarmKind::TransferFailing, node, detail);
     }
 
     /// The answer to a request, for whichever road asked.
@@ -496,17 +397,5 @@ impl Replicator {
             return;
         }
         self.transfer_replied(ask, reply);
-    }
-}
-
-impl Transfer {
-    fn answer(&mut self, step: &Step, is_own: bool, answer: Answer) {
-        let half = self.halves.entry(step.clone()).or_default();
-        if is_own {
-            half.own = Some(answer);
-        } else {
-            half.peer = Some(answer);
-        }
-        self.compare(step);
     }
 }
