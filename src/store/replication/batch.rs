@@ -148,7 +148,7 @@ impl Writer<'_> {
             track.kept_bytes += payload.len() as i64;
         }
         if track.held.contains(op.dot.oseq) {
-            quarantine::drop_one(connection, source)?;
+            quarantine::drop_one(connection, source.origin_id, source.oseq)?;
         }
         if applied.is_erased {
             self.state.has_erased = true;

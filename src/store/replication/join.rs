@@ -12,7 +12,7 @@ use super::super::apply::{self, Meaning, Model, Source, Subject};
 use super::super::error::StoreError;
 use super::super::record;
 use super::super::writer::Writer;
-use super::rules;
+use super::{quarantine, rules};
 
 /// What came of joining records.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,15 +98,17 @@ impl Writer<'_> {
         Ok(row)
     }
 
-    /// Adds the dots of a joined state to the vector, but for those in quarantine here; gives
-    /// those that are new.
+    /// Adds the dots of a joined state to the vector and gives those that are new. What lay in
+    /// quarantine is in the state too and leaves it, but for writes of another major version:
+    /// what they mean to a record cannot be known here.
     ///
     /// # Errors
     /// Those of the file.
     pub fn adopt(&mut self, vector: &Vector) -> Result<Vector, StoreError> {
         let connection = self.connection();
         let known = applied::read(connection)?;
-        let added = vector.subtract(&known).subtract(&applied::held(connection)?);
+        let held = applied::held(connection)?.intersect(vector);
+        let added = vector.subtract(&known).subtract(&quarantine::settle(connection, &held)?);
         for (origin, set) in added.iter() {
             let origin_id = applied::origin_row(connection, origin)?;
             for (lo, hi) in set.iter() {

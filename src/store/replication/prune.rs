@@ -41,11 +41,7 @@ impl Writer<'_> {
         let mut pruned = 0;
         for (origin, set) in everywhere.iter() {
             let Some(origin_id) = applied::known_row(connection, origin)? else { continue };
-            let set = if is_own(connection, origin_id)? {
-                set.intersect(&applied::intervals(connection, "published", origin_id)?)
-            } else {
-                set.clone()
-            };
+            let set = set.subtract(&unpublished_of(connection, origin_id)?);
             pruned += drop_of(connection, origin_id, &set, limit - pruned)?;
             if pruned == limit {
                 break;
@@ -78,10 +74,16 @@ impl Writer<'_> {
     }
 }
 
-/// Whether the numbers of an origin are drawn from this file.
-fn is_own(connection: &Connection, origin_id: i64) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM origin WHERE origin_id = ?1 AND head > 0";
-    Ok(connection.prepare_cached(sql)?.exists([origin_id])?)
+/// The numbers that this file drew and that are not in the stream yet. Later ones of the same
+/// origin came from peers, after an older copy of the file took its place.
+fn unpublished_of(connection: &Connection, origin_id: i64) -> Result<IntervalSet, StoreError> {
+    let sql = "SELECT head FROM origin WHERE origin_id = ?1";
+    let head = connection.prepare_cached(sql)?.query_row([origin_id], |row| row.get(0))?;
+    let mut drawn = IntervalSet::default();
+    if head > 0 {
+        drawn.insert_range(1, head);
+    }
+    Ok(drawn.subtract(&applied::intervals(connection, "published", origin_id)?))
 }
 
 /// The origin whose first kept payload is the oldest, and its time.

@@ -1,10 +1,9 @@
 //! Writes that cannot be applied here: kept, shown, tried again.
 
-use memnode_cluster::{Dot, IntervalSet, Op, Vector};
-use rusqlite::{Connection, params};
+use memnode_cluster::{DecodeError, Dot, IntervalSet, Op, Vector};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::applied;
-use super::super::apply::Source;
 use super::super::error::StoreError;
 use super::super::reader::Reader;
 use super::super::writer::Writer;
@@ -89,13 +88,19 @@ impl BatchOutcome {
 
 fn load(connection: &Connection, dot: &Dot) -> Result<Option<Incoming>, StoreError> {
     let Some(origin_id) = applied::known_row(connection, &dot.origin)? else { return Ok(None) };
-    let sql = "SELECT payload FROM quarantine WHERE origin_id = ?1 AND oseq = ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![origin_id, dot.oseq])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let payload: Vec<u8> = row.get(0)?;
+    let Some(payload) = payload_of(connection, origin_id, dot.oseq)? else { return Ok(None) };
     let op = Op::decode(&payload).map(Box::new).map_err(|error| error.to_string());
     Ok(Some(Incoming { dot: dot.clone(), payload, op }))
+}
+
+fn payload_of(
+    connection: &Connection,
+    origin_id: i64,
+    oseq: u64,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let sql = "SELECT payload FROM quarantine WHERE origin_id = ?1 AND oseq = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row(params![origin_id, oseq], |row| row.get(0)).optional()?)
 }
 
 /// Sets a write aside; one that is there already keeps its time.
@@ -118,11 +123,34 @@ pub(super) fn put(
     Ok(())
 }
 
+/// Forgets writes that a joined state holds the effect of; gives those that stay, because they are
+/// of another major version.
+pub(super) fn settle(connection: &Connection, dots: &Vector) -> Result<Vector, StoreError> {
+    let mut kept = Vector::default();
+    for (origin, set) in dots.iter() {
+        let origin_id = applied::origin_row(connection, origin)?;
+        for oseq in set.iter().flat_map(|(lo, hi)| lo..=hi) {
+            let dot = Dot { origin: origin.clone(), oseq };
+            let Some(payload) = payload_of(connection, origin_id, oseq)? else { continue };
+            if let Err(DecodeError::UnsupportedMajor { .. }) = Op::decode(&payload) {
+                kept.insert(&dot);
+            } else {
+                drop_one(connection, origin_id, oseq)?;
+            }
+        }
+    }
+    Ok(kept)
+}
+
 /// Forgets a write that is applied now.
-pub(super) fn drop_one(connection: &Connection, source: Source) -> Result<(), StoreError> {
+pub(super) fn drop_one(
+    connection: &Connection,
+    origin_id: i64,
+    oseq: u64,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached("DELETE FROM quarantine WHERE origin_id = ?1 AND oseq = ?2")?
-        .execute(params![source.origin_id, source.oseq])?;
+        .execute(params![origin_id, oseq])?;
     Ok(())
 }
 

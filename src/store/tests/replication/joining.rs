@@ -104,19 +104,36 @@ fn pages_of_records_make_the_whole() {
     check_equal(&a, &b);
 }
 
-#[test]
-fn what_is_held_here_is_not_adopted() {
+/// The first op of a file, held by another as `payload`.
+fn held_by_another(payload: impl FnOnce(&mut Vec<u8>)) -> (File, File) {
     let (mut a, mut b) = (File::new("a"), File::new("b"));
     a.create("one");
     a.create("two");
-    let bad = Incoming { op: Err("unreadable".to_owned()), ..kept(&a).remove(0) };
+    let mut bad = Incoming { op: Err("unreadable".to_owned()), ..kept(&a).remove(0) };
+    payload(&mut bad.payload);
     apply(&mut b, &[bad]);
+    (a, b)
+}
+
+#[test]
+fn what_is_held_here_for_its_major_version_is_not_adopted() {
+    // After the head of the map, its first key and the head of a pair stands the major version.
+    let (a, mut b) = held_by_another(|payload| payload[3] = 2);
     let vector_of_a = a.reader().vector().unwrap();
     let added = b.write(|writer| writer.adopt(&vector_of_a)).unwrap();
     assert_eq!(added, vector(&[("a", 2, 2)]));
     assert_eq!(b.reader().vector().unwrap(), vector(&[("a", 2, 2)]));
     let none = b.write(|writer| writer.adopt(&vector_of_a)).unwrap();
     assert!(none.is_empty());
+}
+
+#[test]
+fn what_was_damaged_on_its_way_here_leaves_the_quarantine_with_a_joined_state() {
+    let (a, mut b) = held_by_another(|payload| payload.truncate(40));
+    let vector_of_a = a.reader().vector().unwrap();
+    join(&mut b, &all_records(&a), &vector_of_a);
+    check_equal(&a, &b);
+    assert!(b.reader().held().unwrap().is_empty());
 }
 
 /// A backup that is restored learns of its own writes since.
