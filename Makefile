@@ -73,6 +73,11 @@ image: $(ready) ## Try Dockerfile and docker-compose.yml on an engine of its own
 	$(fetch_nats)
 	tests/compose/run $(MEMNODE) $(TEST_NATS_SERVER) $(cache)/images
 
+.PHONY: simulate
+simulate: ## Play SEEDS=100000 histories of simulated nodes, or SEED=7 alone
+	SEEDS=$(or $(SEEDS),100000) cargo test --lib --locked -- --exact --nocapture \
+		store::tests::simulation::equal_writes_make_equal_nodes_whatever_happens
+
 .PHONY: bench
 bench: model ## Measure speed and print tables
 	cargo bench --locked $(ARGS)

@@ -13,6 +13,7 @@ mod plans;
 mod reembedding;
 mod replication;
 mod sequences;
+mod simulation;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
