@@ -4,6 +4,7 @@ mod cli_exit;
 mod cli_output;
 mod cli_service;
 mod cli_settings;
+mod cluster_login;
 mod common;
 mod crash_disk;
 mod crash_files;

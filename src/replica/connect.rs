@@ -1,11 +1,15 @@
 //! The connection to the servers: who we are, whom we trust, how long we try.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
+use memnode_cluster::NodeName;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use super::subject;
 use crate::config::NatsConfig;
 
 /// Longest wait before the next try to connect.
@@ -40,13 +44,15 @@ pub(super) type Changes = mpsc::UnboundedReceiver<bool>;
 /// Settings that can never work: files that are not there, certificates that are none.
 pub(super) async fn connect(
     config: &NatsConfig,
-    name: &str,
+    node: &NodeName,
 ) -> Result<(Client, Changes), ConnectError> {
     // As many entries as the connection has ups and downs; the driver takes them at once.
     let (sender, changes) = mpsc::unbounded_channel();
+    let told = Arc::new(Mutex::new(String::new()));
     let options = authenticate(ConnectOptions::new(), config).await?;
     let client = options
-        .name(name)
+        .name(format!("memnode {node}"))
+        .custom_inbox_prefix(subject::inbox(node))
         .retry_on_initial_connect()
         .max_reconnects(None)
         .ping_interval(PING_INTERVAL)
@@ -54,14 +60,17 @@ pub(super) async fn connect(
         .subscription_capacity(SUBSCRIPTION_COUNT_MAX)
         .reconnect_delay_callback(delay)
         .event_callback(move |event| {
-            let sender = sender.clone();
+            let (sender, told) = (sender.clone(), Arc::clone(&told));
             async move {
                 // A driver that ended listens no more.
                 let _ = match &event {
-                    Event::Connected => sender.send(true),
+                    Event::Connected => {
+                        told.lock().clear();
+                        sender.send(true)
+                    }
                     Event::Disconnected | Event::Closed => sender.send(false),
                     other => {
-                        tracing::debug!(event = %other, "the connection to NATS reports");
+                        tell_once(&told, other.to_string());
                         Ok(())
                     }
                 };
@@ -71,6 +80,17 @@ pub(super) async fn connect(
         .await
         .map_err(|error| ConnectError::Refused(error.to_string()))?;
     Ok((client, changes))
+}
+
+/// Logs what the connection reports; each try that fails for the same reason says no more.
+fn tell_once(told: &Mutex<String>, event: String) {
+    let mut told = told.lock();
+    if *told == event {
+        tracing::debug!(event, "NATS connection");
+    } else {
+        tracing::warn!(event, "NATS connection: {event}");
+        *told = event;
+    }
 }
 
 fn delay(attempts: usize) -> Duration {

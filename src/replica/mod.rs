@@ -108,7 +108,7 @@ impl Replica {
     pub async fn start(parts: ReplicaParts) -> Result<Option<Replica>, ReplicaError> {
         let ReplicaParts { config, node, store, tasks } = parts;
         let Some(nats) = config.nats.clone() else { return Ok(None) };
-        let (client, changes) = connect::connect(&nats, &format!("memnode {node}")).await?;
+        let (client, changes) = connect::connect(&nats, &node).await?;
         let mut context = jetstream::new(client.clone());
         context.set_timeout(effect::REQUEST_TIMEOUT);
         let run = rand::random();

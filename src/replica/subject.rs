@@ -61,6 +61,12 @@ impl Subjects {
     }
 }
 
+/// What begins the subjects of answers to a node: below one name of its own, so that a server can
+/// keep other nodes from reading them.
+pub(super) fn inbox(node: &NodeName) -> String {
+    format!("_INBOX.{}", encode(node.as_str()))
+}
+
 /// A name as one token of a subject: percent-encoded but for letters, digits, `_` and `-`.
 fn encode(name: &str) -> String {
     let mut token = String::with_capacity(name.len());
@@ -89,6 +95,7 @@ mod tests {
         let cluster = "home%2E%20%3E%2A";
         assert_eq!(subjects.ops(&origin), format!("mem.{cluster}.ev.{token}.00000000000000ab"));
         assert_eq!(subjects.beat(&node), format!("mem.{cluster}.hb.{token}"));
+        assert_eq!(inbox(&node), format!("_INBOX.{token}"));
         assert_eq!(subjects.ack(&node), format!("mem.{cluster}.ack.{token}"));
         let request = subjects.request(&node, 1);
         assert_eq!(request, format!("mem.{cluster}.rq.{token}.0000000000000001"));
