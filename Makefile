@@ -68,6 +68,16 @@ soak: ## Break a cluster at random for MINUTES=10 and print what was lost
 demo: $(ready) ## Ask ten questions of 10,000 real texts, or your own of FILE=text
 	python3 -B tests/demo/demo.py --memnode $(MEMNODE) $(if $(FILE),--file '$(FILE)') $(ARGS)
 
+.PHONY: cluster
+cluster: $(ready) ## Run three nodes and a NATS server on this machine until Ctrl-C
+	$(fetch_nats)
+	deploy/local-cluster $(MEMNODE) $(TEST_NATS_SERVER) $(ARGS)
+
+.PHONY: machines
+machines: $(ready) ## Try docs/two-machines.md on two network namespaces (Linux, root)
+	$(fetch_nats)
+	tests/machines/run $(MEMNODE) $(TEST_NATS_SERVER)
+
 .PHONY: image
 image: $(ready) ## Try Dockerfile and docker-compose.yml on an engine of its own (Debian, root)
 	$(fetch_nats)
