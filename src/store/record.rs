@@ -48,7 +48,7 @@ pub(super) fn encode(record: &Record, projection: &Projection<'_>) -> Vec<u8> {
     let Some(content) = projection.content else { return record.encode() };
     let body = value::text(content);
     let same = record.get(&Part::Body).is_some_and(|register| register.value == body);
-    if same { with_body(record, &value::text("")).encode() } else { record.encode() }
+    if same { record.encode_with_body(&value::text("")) } else { record.encode() }
 }
 
 /// The inverse of [`encode`].

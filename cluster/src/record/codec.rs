@@ -18,6 +18,16 @@ impl Record {
     /// The canonical CBOR: `[format, [[node, epoch], …], [[part, era, clock, index of the origin,
     /// oseq, value], …]]`.
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_with(None)
+    }
+
+    /// The canonical CBOR of the record with another value for its body: for a file that keeps the
+    /// text elsewhere.
+    pub fn encode_with_body(&self, body: &[u8]) -> Vec<u8> {
+        self.encode_with(Some(body))
+    }
+
+    fn encode_with(&self, body: Option<&[u8]>) -> Vec<u8> {
         let mut origins: Vec<&Origin> =
             self.parts.values().map(|register| &register.stamp.dot.origin).collect();
         origins.sort_unstable();
@@ -32,6 +42,7 @@ impl Record {
                 let index = origins.partition_point(|origin| **origin < stamp.dot.origin);
                 encoder.array(6)?.str(&part.name())?;
                 encoder.u64(stamp.era.as_u64())?.u64(stamp.clock.as_u64())?;
+                let value = body.filter(|_| *part == Part::Body).unwrap_or(value);
                 encoder.u64(index as u64)?.u64(stamp.dot.oseq)?.bytes(value)?;
             }
             Ok(())

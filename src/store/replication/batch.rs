@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use memnode_cluster::{Dot, IntervalSet, NodeName, Observed, Op, OpKind, Origin, RecordId, Vector};
+use memnode_cluster::{
+    Dot, IntervalSet, NodeName, OSEQ_MAX, Observed, Op, OpKind, Origin, RecordId, Vector,
+};
 use rusqlite::params;
 
 use super::super::applied;
@@ -93,6 +95,10 @@ impl Writer<'_> {
         let (mut tracks, mut outcome) = (Tracks::default(), BatchOutcome::default());
         let mut far_ahead = BTreeSet::new();
         for incoming in batch {
+            if !(1..=OSEQ_MAX).contains(&incoming.dot.oseq) {
+                // No write has such a name: there is nothing to wait for, nor to hold.
+                continue;
+            }
             let track = tracks.get(self, &incoming.dot.origin)?;
             if track.known.contains(incoming.dot.oseq) {
                 continue;

@@ -197,6 +197,34 @@ fn a_first_open_makes_a_file_that_says_what_it_is() {
     }
 }
 
+#[test]
+fn a_file_of_the_first_schema_is_brought_up_to_date() {
+    let mut file = File::new("node-1");
+    file.state.keeps_ops = false;
+    file.create("one");
+    file.create("two");
+    file.write(|writer| writer.delete(&target("two"))).unwrap();
+    // What the second migration added, taken away again.
+    file.connection
+        .execute_batch(
+            "DROP TABLE published; DROP TABLE message; DROP TABLE pending_vector;
+             DROP TABLE erasure; DROP INDEX memory_reserved; DROP TABLE op;
+             CREATE TABLE op (origin_id INTEGER NOT NULL, oseq INTEGER NOT NULL, id BLOB NOT NULL,
+               payload BLOB NOT NULL, stream_seq INTEGER, PRIMARY KEY (origin_id, oseq))
+               STRICT, WITHOUT ROWID;
+             ALTER TABLE roster DROP COLUMN applied; ALTER TABLE origin DROP COLUMN changed_at;
+             ALTER TABLE origin DROP COLUMN kept_count; ALTER TABLE origin DROP COLUMN kept_bytes;
+             PRAGMA user_version = 1",
+        )
+        .unwrap();
+    let before = file.reader().digest().unwrap();
+    file.reopen("node-1", 2);
+    assert_eq!(file.number("PRAGMA user_version"), 2);
+    assert_eq!(file.reader().digest().unwrap(), before);
+    file.create("three");
+    file.check_sound();
+}
+
 #[tokio::test]
 async fn the_writer_syncs_every_commit_and_readers_cannot_write() {
     let opened = Opened::new();

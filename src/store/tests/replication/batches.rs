@@ -45,6 +45,16 @@ fn a_batch_is_taken_in_once_together_with_its_cursor() {
 }
 
 #[test]
+fn a_name_that_no_write_can_have_is_passed_over() {
+    let (a, mut b) = (author("text"), File::new("b"));
+    for oseq in [0, u64::MAX] {
+        let nameless = Incoming { dot: dot("a", 1, oseq), ..kept(&a).remove(0) };
+        assert_eq!(apply(&mut b, &[nameless]), BatchOutcome::default());
+    }
+    b.check_sound();
+}
+
+#[test]
 fn another_stream_has_another_cursor() {
     let mut file = File::new("a");
     let other = Cursor { stream_created: "later".to_owned(), seq: 1 };

@@ -210,3 +210,28 @@ async fn the_writer_thread_empties_the_log_before_it_answers() {
     }
     opened.check_sound().await;
 }
+
+#[tokio::test]
+async fn a_read_that_goes_on_delays_the_emptying_and_no_more() {
+    let opened = Opened::new();
+    opened.store.write(|writer| create(writer, TEXT).map(drop)).await.unwrap();
+    let (started, has_started) = std::sync::mpsc::channel();
+    let (finish, may_finish) = std::sync::mpsc::channel::<()>();
+    let reading = opened.store.read(PATIENCE, move |reader| {
+        let count = reader.live_count()?;
+        started.send(()).unwrap();
+        may_finish.recv().unwrap();
+        Ok(count)
+    });
+    let log = opened.directory.path().join("memory.db-wal");
+    let erasing = async {
+        has_started.recv().unwrap();
+        opened.store.write(|writer| writer.purge(&target(TEXT)).map(drop)).await.unwrap();
+        assert!(std::fs::metadata(&log).unwrap().len() > 0, "the read still needs it");
+        finish.send(()).unwrap();
+    };
+    // The read is on its way before the erasure waits for it.
+    let (count, ()) = tokio::join!(reading, erasing);
+    assert_eq!(count.unwrap(), 1);
+    eventually("the log is empty", || std::fs::metadata(&log).unwrap().len() == 0).await;
+}
