@@ -15,7 +15,7 @@ use memnode::config::{ClusterConfig, NatsConfig};
 use memnode::memory::Namespace;
 use memnode::replica::{Replica, ReplicaParts, Waited};
 use memnode::store::{Store, StoreOptions};
-use memnode_cluster::{CreateValues, Dot, Embedding, NodeName, OpKind};
+use memnode_cluster::{CreateValues, Dot, Embedding, NodeName, OpKind, Vector};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio_util::task::TaskTracker;
@@ -190,10 +190,10 @@ async fn lag(count: usize) -> Vec<Vec<String>> {
     for (number, text) in plain.iter().enumerate() {
         let due = started + INTERVAL * u32::try_from(number).expect("few writes");
         tokio::time::sleep_until(due.into()).await;
-        let dots = [nodes[0].create(text, vector(&mut random)).await];
+        let written = Vector::from_iter([nodes[0].create(text, vector(&mut random)).await]);
         let committed = Instant::now();
         for node in &nodes[1..] {
-            let waited = node.replica().applied(&dots, DEADLINE).await;
+            let waited = node.replica().applied(&written, DEADLINE).await;
             assert_eq!(waited, Waited::Reached, "a write did not arrive");
         }
         times.push(committed.elapsed());

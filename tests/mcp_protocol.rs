@@ -58,6 +58,8 @@ fn server() -> (TempDir, McpServer) {
     });
     let service = Service::new(ServiceParts {
         replica: None,
+        node: "test-node".to_owned(),
+        cluster: "memnode".to_owned(),
         store: Arc::new(store.expect("a new file opens")),
         embedder: LazyEmbedder::loaded(Arc::new(Letters(model))),
         dedup: DedupConfig { enabled: false, threshold: 0.85, time_window_hours: 24 },

@@ -8,7 +8,7 @@ use super::AppState;
 use super::problem::Problem;
 use crate::auth::Principal;
 use crate::memory::{NamespaceSet, Stats};
-use crate::service::{ModelState, Readiness, StoreState};
+use crate::service::{ModelState, Readiness, StoreState, SyncView};
 use crate::{Code, Error};
 
 /// One word.
@@ -49,7 +49,8 @@ pub async fn livez() -> axum::Json<StatusResponse> {
 
 /// Should the node get requests?
 ///
-/// Open to everyone. Ready is a node that can write and whose model is loaded.
+/// Open to everyone. Ready is a node that can write, whose model is loaded, and which, when it is
+/// new in a cluster, has taken its memories over. It does not wait for NATS.
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()),
     responses((status = 200, body = StatusResponse, description = "It should.")))]
 pub async fn readyz(State(state): State<AppState>) -> Result<axum::Json<StatusResponse>, Problem> {
@@ -68,6 +69,9 @@ fn obstacle(readiness: &Readiness) -> Option<(Code, &'static str)> {
         (StoreState::ReadOnly(_), _) => unavailable("the store takes no writes"),
         (StoreState::Ok, ModelState::Loading) => unavailable("the model is still loading"),
         (StoreState::Ok, ModelState::Failed(_)) => unavailable("the model could not be loaded"),
+        (StoreState::Ok, ModelState::Ready) if !readiness.has_joined => {
+            unavailable("the node takes the memories of its cluster over")
+        }
         (StoreState::Ok, ModelState::Ready) => None,
     }
 }
@@ -174,8 +178,32 @@ struct StatisticsBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ClusterHealth)]
 struct ClusterBody {
-    /// Whether there are any.
+    /// Whether there are any, or this node waits for some.
     enabled: bool,
+    /// Whether the servers between the nodes can be reached.
+    connected: bool,
+    /// Other nodes that were heard in the last seconds.
+    live_peers: u64,
+    /// Writes that are still to be exchanged, in both directions.
+    pending: u64,
+    /// Writes that cannot be applied here.
+    quarantined: u64,
+    /// The names of what is wrong.
+    #[schema(example = json!(["clock_ahead"]))]
+    alarms: Vec<&'static str>,
+}
+
+impl From<SyncView> for ClusterBody {
+    fn from(view: SyncView) -> Self {
+        ClusterBody {
+            enabled: view.is_enabled,
+            connected: view.is_connected,
+            live_peers: view.live_peer_count,
+            pending: view.pending_count,
+            quarantined: view.held_count,
+            alarms: view.alarms,
+        }
+    }
 }
 
 /// How is the node, in detail?
@@ -204,7 +232,7 @@ pub async fn detailed(
             uptime_formatted: formatted(state.service.uptime().as_secs()),
         },
         statistics: stats.into(),
-        cluster: ClusterBody { enabled: false },
+        cluster: state.service.sync().await?.into(),
     }))
 }
 
@@ -271,7 +299,8 @@ mod tests {
     #[test]
     fn only_a_node_that_can_write_and_embed_is_ready() {
         let check = |store: StoreState, model: ModelState, expected: Option<&str>| {
-            let found = obstacle(&Readiness { store, model }).map(|(_, text)| text);
+            let found =
+                obstacle(&Readiness { store, model, has_joined: true }).map(|(_, text)| text);
             assert_eq!(found, expected);
         };
         let secret = || "/home/someone".to_owned();

@@ -19,6 +19,7 @@ mod memory;
 mod memory_body;
 mod phrases;
 mod problem;
+mod purge;
 mod search;
 
 use std::sync::Arc;
@@ -120,8 +121,16 @@ fn quick() -> OpenApiRouter<AppState> {
         .routes(routes!(search::similar))
         .routes(routes!(labels::tags))
         .routes(routes!(labels::types))
+        .routes(routes!(purge::purge))
+        .routes(routes!(cluster::cluster))
         .routes(routes!(cluster::digest))
         .routes(routes!(cluster::bucket))
+        .routes(routes!(cluster::quarantine, cluster::decide_quarantine))
+        .routes(routes!(cluster::forget_node))
+        .routes(routes!(cluster::init))
+        .routes(routes!(cluster::join))
+        .routes(routes!(cluster::conflicts))
+        .routes(routes!(cluster::sync_status))
         .routes(routes!(maintenance::reembed_start, maintenance::reembed_status))
 }
 
@@ -129,6 +138,7 @@ fn quick() -> OpenApiRouter<AppState> {
 fn long() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(batch::store_batch))
+        .routes(routes!(cluster::snapshot))
         .routes(routes!(export::export))
         .routes(routes!(import::import))
         .routes(routes!(maintenance::verify))

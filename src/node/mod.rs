@@ -89,6 +89,8 @@ impl Node {
         let service = Service::new(ServiceParts {
             store: Arc::clone(&store),
             replica: replica.clone(),
+            node: config.node.id.clone(),
+            cluster: config.cluster.name.clone(),
             embedder: LazyEmbedder::start(choice),
             dedup: config.dedup.clone(),
             time_zone: config.node.time_zone.clone(),

@@ -2,7 +2,7 @@
 
 use memnode_cluster::replicator::{self, Position};
 
-use crate::store::{Cursor, Incoming, Member, MemberState, ReplicaStart};
+use crate::store::{BatchOutcome, Cursor, Incoming, Member, MemberState, ReplicaStart};
 
 /// What the replicator starts from.
 pub(super) fn start(start: ReplicaStart, now: f64) -> replicator::Start {
@@ -54,4 +54,15 @@ pub(super) fn cursor(position: Position) -> Cursor {
 
 pub(super) fn incoming(incoming: replicator::Incoming) -> Incoming {
     Incoming { dot: incoming.dot, payload: incoming.payload, op: incoming.op }
+}
+
+/// What came of trying quarantined writes again.
+pub(super) fn retried(outcome: BatchOutcome) -> replicator::Applied {
+    replicator::Applied {
+        applied: outcome.applied,
+        held: outcome.held,
+        far_ahead: outcome.far_ahead,
+        contradictions: outcome.contradictions,
+        ..replicator::Applied::default()
+    }
 }

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ClusterConfig;
-use crate::store::{Store, StoreError};
+use crate::store::{BatchOutcome, Store, StoreError};
 
 pub use answer::answer;
 pub use connect::ConnectError;
@@ -167,6 +167,11 @@ impl Replica {
     /// The name of the cluster.
     pub fn cluster_name(&self) -> &str {
         &self.shared.config.name
+    }
+
+    /// Takes in that quarantined writes were tried again in the store.
+    pub async fn retried(&self, outcome: BatchOutcome) {
+        self.shared.tell(Input::Retried(Box::new(convert::retried(outcome)))).await;
     }
 
     /// Makes a snapshot for nodes that join, and puts it into the object store.

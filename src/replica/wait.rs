@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use memnode_cluster::Dot;
 use memnode_cluster::replicator::Replicator;
+use memnode_cluster::{Dot, Vector};
 
 use super::Replica;
 
@@ -50,14 +50,13 @@ impl Replica {
     }
 
     /// Whether writes are applied here, within a time.
-    pub async fn applied(&self, dots: &[Dot], within: Duration) -> Waited {
+    pub async fn applied(&self, writes: &Vector, within: Duration) -> Waited {
         let look = |replicator: &Replicator| {
-            let is_off =
-                |dot: &&Dot| !replicator.has_applied(dot) && replicator.is_written_off(dot);
-            if dots.iter().any(|dot| is_off(&dot)) {
-                return Some(Waited::WrittenOff);
+            let missing = replicator.lacks(writes);
+            if missing.is_empty() {
+                return Some(Waited::Reached);
             }
-            dots.iter().all(|dot| replicator.has_applied(dot)).then_some(Waited::Reached)
+            replicator.is_any_written_off(&missing).then_some(Waited::WrittenOff)
         };
         self.until(within, look).await.unwrap_or(Waited::NotReached)
     }

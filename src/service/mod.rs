@@ -2,10 +2,10 @@
 
 mod batch;
 mod change;
+mod cluster;
 mod duplicates;
 mod inspect;
 mod once;
-mod peers;
 mod pending;
 mod position;
 mod recall;
@@ -27,8 +27,12 @@ use crate::store::{Reader, Store, StoreError};
 use crate::{Code, Error, Result};
 
 pub use crate::store::StoreState;
+pub use cluster::{
+    AckWait, AlarmView, CONFLICT_COUNT_MAX, ClusterView, ConflictPage, Erased, ErasedAt, Held,
+    JoiningView, Membership, NodeView, OriginView, PruningView, QUARANTINE_COUNT_MAX, Retried,
+    Snapshot, StreamView, SyncView, TransferView, VectorView,
+};
 pub use inspect::DigestView;
-pub use peers::AckWait;
 pub use reembed::Reembed;
 
 /// How often a write or search is tried again when the model changes under it.
@@ -43,6 +47,10 @@ pub struct ServiceParts {
     pub store: Arc<Store>,
     /// The road to the peers, if there is one.
     pub replica: Option<Replica>,
+    /// The name of this node.
+    pub node: String,
+    /// The name of the cluster that it is in, or would be.
+    pub cluster: String,
     /// The model, possibly still loading.
     pub embedder: Arc<LazyEmbedder>,
     /// Whether and when near-repeats are refused.
@@ -83,6 +91,8 @@ pub struct Readiness {
     pub store: StoreState,
     /// The embedding model.
     pub model: ModelState,
+    /// Whether a new node of a cluster has taken its first state over.
+    pub has_joined: bool,
 }
 
 impl Service {
@@ -99,7 +109,8 @@ impl Service {
             None if embedder.ready() => ModelState::Ready,
             None => ModelState::Loading,
         };
-        Readiness { store: self.parts.store.state(), model }
+        let has_joined = self.parts.replica.as_ref().is_none_or(Replica::is_ready);
+        Readiness { store: self.parts.store.state(), model, has_joined }
     }
 
     /// How long the node has been up.

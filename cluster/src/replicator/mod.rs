@@ -142,20 +142,25 @@ impl Replicator {
         self.inbox.has_room()
     }
 
-    /// Whether a dot's fate is known here: in the vector.
-    pub fn has_applied(&self, dot: &Dot) -> bool {
-        self.vector.contains(dot)
+    /// What of these dots is not applied here.
+    pub fn lacks(&self, dots: &Vector) -> Vector {
+        dots.subtract(&self.vector)
     }
 
-    /// Whether a dot was given up: nobody alive has it, or an administrator said so.
-    pub fn is_written_off(&self, dot: &Dot) -> bool {
-        self.voided.contains(dot) || self.ranges.is_written_off(dot)
+    /// Whether one of these dots was given up: nobody alive has it, or an administrator said so.
+    pub fn is_any_written_off(&self, dots: &Vector) -> bool {
+        let given_up = [&self.voided, self.ranges.written_off()];
+        given_up.iter().any(|given_up| !dots.intersect(given_up).is_empty())
     }
 
-    /// Whether an own op is in the stream.
+    /// Whether an op is in the stream: one of this run as soon as the server said so. Others are
+    /// their authors' business: that they are here, and not to be sent from here, is enough.
     pub fn is_logged(&self, dot: &Dot) -> bool {
-        let is_own = self.heads.get(&dot.origin).is_some_and(|head| dot.oseq <= *head);
-        is_own && !self.outbox.is_pending(dot)
+        let is_known = match self.heads.get(&dot.origin) {
+            Some(head) => dot.oseq <= *head,
+            None => self.vector.contains(dot),
+        };
+        is_known && !self.outbox.is_pending(dot)
     }
 
     /// Whether a dot's op, by the number of other live nodes that have it on disk.

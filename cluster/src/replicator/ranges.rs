@@ -37,6 +37,8 @@ pub(super) struct Ranges {
     /// What was missing at the last turn; what still is at the next one was waited for enough.
     before: Vector,
     turned_at: u64,
+    /// Since when something of an origin is missing.
+    missed_since: BTreeMap<Origin, u64>,
     /// What is asked for.
     due: Vector,
     lost: Lost,
@@ -69,12 +71,13 @@ impl Ranges {
         self.exists.join(others);
     }
 
-    pub(super) fn found(&mut self, applied: &Vector) {
-        self.written_off = self.written_off.subtract(applied);
+    /// For how long ops of an origin are missed, in milliseconds; 0 when none are.
+    pub(super) fn missed_ms(&self, origin: &Origin, now: u64) -> u64 {
+        self.missed_since.get(origin).map_or(0, |since| now.saturating_sub(*since))
     }
 
-    pub(super) fn is_written_off(&self, dot: &Dot) -> bool {
-        self.written_off.contains(dot)
+    pub(super) fn found(&mut self, applied: &Vector) {
+        self.written_off = self.written_off.subtract(applied);
     }
 
     pub(super) fn written_off(&self) -> &Vector {
@@ -89,6 +92,10 @@ impl Ranges {
     /// What is missing for a while becomes due, what came is due no more.
     fn look(&mut self, missing: Vector, now: u64, patience: u64) {
         self.due = self.due.intersect(&missing);
+        self.missed_since.retain(|origin, _| missing.get(origin).is_some());
+        for (origin, _) in missing.iter() {
+            self.missed_since.entry(origin.clone()).or_insert(now);
+        }
         if now >= self.turned_at.saturating_add(patience) {
             self.due.join(&self.before.intersect(&missing));
             self.before = missing;

@@ -89,6 +89,8 @@ pub struct OriginStatus {
     pub applied_count: u64,
     /// Ops that exist and are not applied here.
     pub behind_count: u64,
+    /// For how long the first of them is missed, in milliseconds.
+    pub behind_ms: u64,
 }
 
 impl Replicator {
@@ -172,6 +174,7 @@ impl Replicator {
                 origin: origin.clone(),
                 applied_count,
                 behind_count: set.count() - applied_count,
+                behind_ms: self.ranges.missed_ms(origin, self.now),
             }
         };
         all.iter().map(status).collect()

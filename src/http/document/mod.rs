@@ -40,7 +40,7 @@ const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
         (name = "labels", description = "Tags and types in use."),
         (name = "transfer", description = "All memories in and out, a line each."),
         (name = "health", description = "Is the node well?"),
-        (name = "cluster", description = "What this node holds, to compare."),
+        (name = "cluster", description = "The nodes, and what is decided about them."),
         (name = "maintenance", description = "For whoever runs the node."),
     ),
 )]

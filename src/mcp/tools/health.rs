@@ -7,7 +7,7 @@ use super::stats::Counts;
 use super::{Definition, Outcome};
 use crate::Result;
 use crate::mcp::call::Call;
-use crate::service::{ModelState, Readiness, StoreState};
+use crate::service::{ModelState, Readiness, StoreState, SyncView};
 
 const DESCRIPTION: &str = "\
 Say whether the memory node works: its store, its embedding model, and how much is stored. Use it \
@@ -35,6 +35,38 @@ struct Output {
     uptime_seconds: f64,
     /// What is stored.
     statistics: Counts,
+    /// The other nodes.
+    cluster: Cluster,
+}
+
+/// The other nodes, as this one hears them.
+#[derive(Serialize, JsonSchema)]
+struct Cluster {
+    /// Whether there are any, or this node waits for some.
+    enabled: bool,
+    /// Whether the servers between the nodes can be reached.
+    connected: bool,
+    /// Other nodes that were heard in the last seconds.
+    live_peers: u64,
+    /// Writes that are still to be exchanged, in both directions.
+    pending: u64,
+    /// Writes that cannot be applied here.
+    quarantined: u64,
+    /// The names of what is wrong.
+    alarms: Vec<&'static str>,
+}
+
+impl From<SyncView> for Cluster {
+    fn from(view: SyncView) -> Self {
+        Cluster {
+            enabled: view.is_enabled,
+            connected: view.is_connected,
+            live_peers: view.live_peer_count,
+            pending: view.pending_count,
+            quarantined: view.held_count,
+            alarms: view.alarms,
+        }
+    }
 }
 
 pub(super) fn definition() -> Definition {
@@ -52,13 +84,14 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
         model: model(readiness.model),
         uptime_seconds: call.service.uptime().as_secs_f64(),
         statistics: stats.into(),
+        cluster: call.service.sync().await?.into(),
     };
     Outcome::json("Database Health Check Results:\n", &output)
 }
 
 fn status(readiness: &Readiness) -> &'static str {
-    match (&readiness.store, &readiness.model) {
-        (StoreState::Ok, ModelState::Ready) => "healthy",
+    match (&readiness.store, &readiness.model, readiness.has_joined) {
+        (StoreState::Ok, ModelState::Ready, true) => "healthy",
         _ => "degraded",
     }
 }
@@ -86,7 +119,7 @@ mod tests {
     #[test]
     fn a_node_is_healthy_only_when_every_part_works() {
         let check = |store, model, expected| {
-            assert_eq!(status(&Readiness { store, model }), expected);
+            assert_eq!(status(&Readiness { store, model, has_joined: true }), expected);
         };
         check(StoreState::Ok, ModelState::Ready, "healthy");
         check(StoreState::Ok, ModelState::Loading, "degraded");

@@ -9,7 +9,7 @@ use super::super::reader::Reader;
 use super::super::writer::Writer;
 
 /// The namespace of confirmations: that a node holds nothing of an erased memory any more.
-const NAMESPACE: &str = "_erase";
+pub(super) const NAMESPACE: &str = "_erase";
 
 /// Notes that messages of an erased memory must go.
 pub(super) fn begin(connection: &Connection, id: &RecordId) -> Result<(), StoreError> {

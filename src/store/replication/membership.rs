@@ -1,6 +1,6 @@
 //! Whether this file belongs to a cluster, and what the cluster decided about nodes and writes.
 
-use memnode_cluster::{NodeName, Vector};
+use memnode_cluster::{ClusterId, NodeName, Vector};
 
 use super::super::error::StoreError;
 use super::super::open::{meta, set_meta};
@@ -39,6 +39,16 @@ impl Reader<'_> {
             }
             None => Membership::Pending,
         })
+    }
+
+    /// The id of the cluster that the file belongs to, or would found.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn cluster_id(&self) -> Result<ClusterId, StoreError> {
+        let id: Option<[u8; 16]> = meta(self.connection(), "cluster_id")?;
+        id.map(ClusterId)
+            .ok_or_else(|| StoreError::Damaged("the file has no cluster id".to_owned()))
     }
 
     /// Nodes that are forgotten and writes that were given up, as the cluster's records say.

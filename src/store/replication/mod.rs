@@ -4,6 +4,7 @@
 //! All of it runs in the caller's transaction. What to do and when is decided elsewhere.
 
 mod batch;
+mod confirmed;
 mod conflicts;
 mod copy;
 mod erasing;

@@ -1,4 +1,4 @@
-//! `/api/cluster`: what this node holds, in a form that nodes can compare.
+//! `/api/cluster/digest`: what this node holds, in a form that nodes can compare.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AppState;
-use super::extract::BucketPath;
-use super::problem::Problem;
 use crate::auth::Principal;
+use crate::http::AppState;
+use crate::http::extract::BucketPath;
+use crate::http::problem::Problem;
 use crate::service::DigestView;
 
 /// Nodes that have applied the same writes have the same digest.
