@@ -21,6 +21,8 @@ use crate::store::StoreError;
 
 /// How long a snapshot serves others.
 const YOUNG: Duration = Duration::from_secs(3600);
+/// How long none is tried again after one could not be made.
+const FAILURE_PAUSE: Duration = Duration::from_secs(60);
 /// How long a joining node waits for one to be made.
 const MAKE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How often it asks meanwhile.
@@ -67,6 +69,9 @@ enum State {
         object: SnapshotObject,
         at: Instant,
     },
+    Failed {
+        at: Instant,
+    },
 }
 
 /// A snapshot for a peer: a young one, or one that is begun now.
@@ -77,7 +82,11 @@ pub(super) fn offer(shared: &Arc<Shared>) -> Reply {
             return Reply::Snapshot { object: Some(object.clone()) };
         }
         State::Making => return Reply::Snapshot { object: None },
-        State::Made { .. } | State::None => {}
+        // Whoever asks has other ways, and should not wait for what will not come.
+        State::Failed { at } if at.elapsed() < FAILURE_PAUSE => {
+            return Reply::Refused { reason: "it could not be made".to_owned() };
+        }
+        State::Made { .. } | State::Failed { .. } | State::None => {}
     }
     *state = State::Making;
     drop(state);
@@ -94,13 +103,13 @@ pub(super) fn offer(shared: &Arc<Shared>) -> Reply {
 pub(super) async fn make(shared: &Shared) -> Result<SnapshotObject, SnapshotError> {
     let former = match shared.snapshots.state.lock().clone() {
         State::Made { object, .. } => Some(object.name.clone()),
-        State::None | State::Making => None,
+        State::None | State::Making | State::Failed { .. } => None,
     };
     let made = try_make(shared, former).await;
     let mut state = shared.snapshots.state.lock();
     *state = match &made {
         Ok(object) => State::Made { object: object.clone(), at: Instant::now() },
-        Err(_) => State::None,
+        Err(_) => State::Failed { at: Instant::now() },
     };
     made
 }
