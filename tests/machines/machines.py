@@ -3,6 +3,7 @@
 Started by ./run, which says what is needed.
 """
 
+import hashlib
 import json
 import re
 import shlex
@@ -15,7 +16,7 @@ from network import Machine, eventually
 
 SOURCE = Path(__file__).resolve().parents[2]
 PAGE = SOURCE / "docs/two-machines.md"
-# More than a node takes over record by record.
+# From 5,000 on a node that joins may take a snapshot.
 NOTE_COUNT = 5_100
 PERMISSIONS_PAGE = SOURCE / "docs/nats-permissions.md"
 # What the laptop's user must not do, as lines of the NATS protocol.
@@ -56,8 +57,12 @@ def follow(page, machines):
             machine.stay(script, SOURCE)
             eventually(f"{name} is ready", lambda: is_ready(machine))
         else:
-            log = machine.stay(script, SOURCE)
-            eventually("NATS is ready", lambda: "Server is ready" in log.read_text("utf-8"))
+            start_nats(machine, script)
+
+
+def start_nats(machine, script):
+    log = machine.stay(script, SOURCE)
+    eventually("NATS is ready", lambda: "Server is ready" in log.read_text("utf-8"))
 
 
 def wait_for_what_it_looks_for(machine, script):
@@ -103,8 +108,10 @@ def check_unplugged(machines):
     say("unplugged and plugged in again: both have what the other wrote")
 
 
-def check_permissions(machines, log):
-    violations = [line for line in log.read_text("utf-8").splitlines() if "Violation" in line]
+def check_permissions(machines):
+    logs = sorted(machines["server"].home.glob("nats-server-*.log"))
+    lines = [line for log in logs for line in log.read_text("utf-8").splitlines()]
+    violations = [line for line in lines if "Violation" in line]
     assert not violations, "\n".join(violations)
     say("NATS refused the nodes nothing that they tried")
     users = (machines["server"].home / "memnode-hub/users.conf").read_text("utf-8")
@@ -131,21 +138,41 @@ def add_node(server):
     assert settings.read_text("utf-8") == before, "the laptop's settings changed"
 
 
+def lose_the_stream(server):
+    """NATS forgets all it had: the nodes make the stream again, and it holds no old write."""
+    script = server.stop_first()
+    server.run("rm -r ~/memnode-hub/jetstream", SOURCE)
+    start_nats(server, script)
+
+
 def check_late_node(machines, tablet):
-    """Lets a node join that has so much to fetch that it takes a snapshot first."""
+    """Lets a node join that may take a snapshot, as it has that much to fetch."""
     server = machines["server"]
     notes = server.home / "notes.jsonl"
     lines = (json.dumps({"content": f"Note {number}"}) for number in range(NOTE_COUNT))
     notes.write_text("\n".join(lines), encoding="utf-8")
     server.run("memnode import ~/notes.jsonl", SOURCE)
     add_node(server)
-    tablet.run("mkdir -p ~/.config; scp -r server.lan:memnode-hub/tablet ~/.config/memnode", SOURCE)
-    log = tablet.stay("memnode serve --http-port 8010", SOURCE)
-    eventually("the tablet is ready", lambda: is_ready(tablet))
     become_equal(machines)
+    lose_the_stream(server)
+    tablet.run("mkdir -p ~/.config; scp -r server.lan:memnode-hub/tablet ~/.config/memnode", SOURCE)
+    tablet.stay("memnode serve --http-port 8010", SOURCE)
+    eventually("the tablet is ready", lambda: is_ready(tablet))
     eventually("the tablet is level", lambda: digest(tablet, 8010) == digest(server))
-    eventually("the snapshot is told", lambda: "took a snapshot over" in log.read_text("utf-8"))
-    say(f"a node that came later has all {NOTE_COUNT} notes")
+    say(f"a node that came later has all {NOTE_COUNT} notes, although NATS had lost them")
+
+
+def check_erased(machines):
+    """Erases a memory that a snapshot holds."""
+    post(machines["server"], "/api/cluster/snapshot")
+    content_hash = hashlib.sha256(b"note 7").hexdigest()
+    erase = f"/api/memories/{content_hash}/purge"
+    eventually("all have confirmed", lambda: post(machines["laptop"], erase)["done"])
+    say("what was erased is erased on all nodes, and gone from NATS")
+
+
+def post(machine, path):
+    return json.loads(machine.run(f"curl -sf -X POST http://127.0.0.1:8000{path}", SOURCE))
 
 
 def probe(machine, password, lines):
@@ -171,10 +198,11 @@ def main(memnode, nats_server, work):
         become_equal(machines)
         check_unplugged(machines)
         check_late_node(machines, tablet)
-        check_permissions(machines, machines["server"].staying[0][1])
+        check_erased(machines)
+        check_permissions(machines)
     except AssertionError:
         for machine in (*machines.values(), tablet):
-            for _, log in machine.staying:
+            for log in sorted(machine.home.glob("*.log")):
                 lines = log.read_text(encoding="utf-8").splitlines()[-25:]
                 print("\n".join([f"--- {machine.name} {log.name}", *lines]))
         raise

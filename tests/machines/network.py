@@ -30,8 +30,6 @@ class Machine:
         self.environment = {
             "HOME": str(self.home),
             "MEMNODE_MODEL_DIR": model,
-            # So little that the stream cannot be all that a later node reads.
-            "MEMNODE_STREAM_BYTES_MAX": "1MiB",
             "PATH": f"{programs}:{os.environ['PATH']}",
         }
         self.staying = []
@@ -51,22 +49,31 @@ class Machine:
 
     def stay(self, script, source):
         """Starts a program that goes on; gives the file with what it writes."""
-        log = self.home / f"{script.split()[0]}-{len(self.staying)}.log"
+        log = self.home / f"{script.split()[0]}-{len(list(self.home.glob('*.log')))}.log"
         with log.open("wb") as output:
             child = subprocess.Popen(
                 self.command(f"exec {script}"), cwd=source, env=self.environment,
                 stdout=output, stderr=output,
             )
-        self.staying.append((child, log))
+        self.staying.append((script, child))
         return log
 
+    def stop_first(self):
+        """Stops what was started first; gives how it was started."""
+        return self._stop(0)
+
     def stop(self):
-        """Stops all programs, the last first; the older NATS server never ends with 0."""
+        """Stops all programs, the last first."""
         while self.staying:
-            child, log = self.staying.pop()
-            child.terminate()
-            code = child.wait(STOP_SECONDS)
-            assert code == 0 or log.name.startswith("nats"), f"{log.name} ended with {code}"
+            self._stop(-1)
+
+    def _stop(self, position):
+        script, child = self.staying.pop(position)
+        child.terminate()
+        code = child.wait(STOP_SECONDS)
+        # The older NATS server never ends with 0.
+        assert code == 0 or script.startswith("nats"), f"{script} ended with {code}"
+        return script
 
     def plug(self, state):
         """Sets the machine's end of the cable `up` or `down`."""
