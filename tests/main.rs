@@ -1,5 +1,6 @@
 //! Black-box tests: real processes, real files, real clients.
 
+mod cli_cluster;
 mod cli_exit;
 mod cli_output;
 mod cli_service;

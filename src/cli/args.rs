@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 
+use super::cluster::args::ClusterCommand;
 use crate::config;
 
 /// Long-term memory for AI agents that you host yourself.
@@ -49,6 +50,9 @@ pub(super) enum Command {
     Import(ImportArgs),
     /// Write memories as JSONL
     Export(ExportArgs),
+    /// Show how the cluster stands, and decide about it
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Fetch, show or verify the embedding model
     #[command(subcommand)]
     Model(ModelCommand),
@@ -347,7 +351,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("Move", &["import", "export", "reembed"]),
-    ("Look after", &["doctor", "verify", "model", "config", "completions"]),
+    ("Look after", &["doctor", "cluster", "verify", "model", "config", "completions"]),
 ];
 
 /// The whole command line, settings included.

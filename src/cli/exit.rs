@@ -203,6 +203,7 @@ const DISK_HINT: &str = "free some disk space and run the command again";
 fn refusal_hint(refusal: &Refusal) -> Option<&'static str> {
     match refusal.code.as_str() {
         _ if refusal.status == StatusCode::INSUFFICIENT_STORAGE => Some(DISK_HINT),
+        "holds_memories" => Some("--yes says that they shall"),
         "memory_not_found" => Some("a memory belongs to a namespace: --namespace names another"),
         "deleted_before" => {
             Some("`memnode restore HASH` brings it back, and so does --restore-deleted")

@@ -6,6 +6,7 @@
 mod add;
 mod args;
 mod change;
+mod cluster;
 mod doctor;
 mod exit;
 mod export;
@@ -158,6 +159,7 @@ async fn dispatch(
             import::run(&call, args, namespace_is_asked).await
         }
         Command::Export(args) => export::run(&call, args).await,
+        Command::Cluster(command) => cluster::run(&call, command).await,
         Command::Model(command) => model::run(&call, command).await,
         Command::Reembed => reembed::run(&call).await,
         Command::Verify => doctor::verify(&call).await,

@@ -1,7 +1,8 @@
-//! HTTP calls to a node of this machine: over its local socket, or straight into its router.
+//! HTTP calls to a node: over its local socket, straight into its router, or by its address.
 //!
 //! Knows HTTP and how a refusal looks; knows nothing of memories, arguments or exit codes.
 
+mod address;
 mod error;
 
 use std::convert::Infallible;
@@ -17,11 +18,13 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
+use address::Address;
 pub use error::{ClientError, Refusal};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -44,6 +47,7 @@ pub struct ApiClient(Target);
 enum Target {
     Socket(PathBuf),
     Router(Router),
+    Address(Address),
 }
 
 /// What a request carries.
@@ -61,6 +65,14 @@ impl ApiClient {
     /// Calls the node that listens on a Unix socket; each call has a connection of its own.
     pub fn unix(socket: impl Into<PathBuf>) -> Self {
         ApiClient(Target::Socket(socket.into()))
+    }
+
+    /// Calls the node at an address such as `http://node-2:8000`, with an API key if there is one.
+    ///
+    /// # Errors
+    /// [`ClientError::BadPath`] for another address.
+    pub fn tcp(url: &str, api_key: Option<String>) -> Result<Self, ClientError> {
+        Ok(ApiClient(Target::Address(Address::new(url, api_key)?)))
     }
 
     /// Calls a router in this process.
@@ -87,9 +99,13 @@ impl ApiClient {
         path_and_query: &str,
         payload: Payload,
     ) -> Result<Response, ClientError> {
-        let request = build(method, path_and_query, payload)?;
+        let mut request = build(method, path_and_query, payload)?;
         let response = match &self.0 {
-            Target::Socket(socket) => send(socket, request).await?,
+            Target::Socket(socket) => send(connect(socket).await?, request).await?,
+            Target::Address(address) => {
+                address.sign(&mut request);
+                send(address.connect().await?, request).await?
+            }
             Target::Router(router) => {
                 let (parts, body) = router
                     .clone()
@@ -138,12 +154,18 @@ fn build(
     Ok(request)
 }
 
-async fn send(socket: &Path, request: Request<RequestBody>) -> Result<Response, ClientError> {
+async fn connect(socket: &Path) -> Result<UnixStream, ClientError> {
     let unreachable = |source| ClientError::Unreachable { socket: socket.to_owned(), source };
-    let stream = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(socket))
+    tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(socket))
         .await
         .map_err(|_| unreachable(std::io::ErrorKind::TimedOut.into()))?
-        .map_err(unreachable)?;
+        .map_err(unreachable)
+}
+
+async fn send<S>(stream: S, request: Request<RequestBody>) -> Result<Response, ClientError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let broken = |error: hyper::Error| ClientError::Broken(error.into());
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
