@@ -141,7 +141,7 @@ pub enum Input {
         hi: u64,
         /// Where.
         seq: u64,
-        /// [`payload_hash`] of each op, to know an echo by.
+        /// [`payload_hash`](super::payload_hash) of each op, to know an echo by.
         hashes: Vec<u64>,
     },
     /// Ops could not be published.
