@@ -1,5 +1,7 @@
 //! After an erasure nothing of a text stays in any file of any node that took it in.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::store::replication::erasure;
 
@@ -234,4 +236,41 @@ async fn a_read_that_goes_on_delays_the_emptying_and_no_more() {
     let (count, ()) = tokio::join!(reading, erasing);
     assert_eq!(count.unwrap(), 1);
     eventually("the log is empty", || std::fs::metadata(&log).unwrap().len() == 0).await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// Pages split, merge and become free in many ways before and after the text is written.
+    #[test]
+    fn nothing_stays_whatever_happened_to_the_pages_before(
+        company in proptest::collection::vec((0..60_usize, 0..4_u8, 1..900_usize), 30..160),
+        place in any::<prop::sample::Index>(),
+        size in 0..1500_usize,
+    ) {
+        let (mut a, mut b) = (File::new("a"), File::new("b"));
+        let text = format!("{TEXT} {}", "the zebrafish listens ".repeat(size));
+        let place = place.index(company.len());
+        for (number, (name, step, words)) in company.into_iter().enumerate() {
+            if number == place {
+                a.create(&text);
+            }
+            let other = format!("company {name} {}", "of no interest ".repeat(words));
+            let known = a.reader().find(&Namespace::default(), &ContentHash::of(&other)).unwrap();
+            match (step, is_live(&known)) {
+                (0, true) => delete(&mut a, &other),
+                (_, true) => update(&mut a, &other, &number.to_string()),
+                (_, false) => drop(a.create(&other)),
+            }
+            if step == 1 {
+                follow(&mut b, &a);
+            }
+        }
+        follow(&mut b, &a);
+        purge(&mut a, &text);
+        check_erased(&mut a, &text);
+        follow(&mut b, &a);
+        check_erased(&mut b, &text);
+        check_equal(&a, &b);
+    }
 }
