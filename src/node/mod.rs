@@ -133,8 +133,8 @@ impl Node {
         self.router.clone().layer(axum::Extension(LocalCaller))
     }
 
-    /// Stops accepting, sends what peers lack, lets requests and jobs finish, closes the file, gives
-    /// up the lock.
+    /// Stops accepting, sends what peers lack, lets requests and jobs finish, closes the file and
+    /// gives up the lock.
     async fn stop(&self) {
         self.shutdown.cancel();
         self.tasks.close();

@@ -112,6 +112,11 @@ impl Replica {
         let mut context = jetstream::new(client.clone());
         context.set_timeout(effect::REQUEST_TIMEOUT);
         let run = rand::random();
+        // A newer version may understand what an older one put aside. A file that takes no writes
+        // is told of by its health.
+        if let Err(error) = store.write(|writer| writer.retry_quarantine(None)).await {
+            tracing::warn!(%error, "writes in quarantine were not tried again");
+        }
         let start = store.read(START_DEADLINE, |reader| reader.replica_start()).await?;
         let cluster = start.cluster;
         let start = convert::start(start, crate::clock::now_seconds());
