@@ -5,6 +5,7 @@ mod cli_exit;
 mod cli_output;
 mod cli_service;
 mod cli_settings;
+mod cluster_admin;
 mod cluster_erase;
 mod cluster_login;
 mod cluster_promises;
