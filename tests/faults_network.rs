@@ -10,9 +10,12 @@ use crate::common::trial::Trial;
 const CUT_OFF: [&[usize]; 3] = [&[0], &[1, 2], &[0, 1, 2]];
 
 fn the_network_is_broken(fault: &str, mode: Mode, version: Version) {
-    let Some(trial) = Trial::start(fault, version) else { return };
+    let Some(mut trial) = Trial::start(fault, version) else { return };
     for nodes in CUT_OFF {
         trial.cluster.network(nodes, mode);
+        if mode == Mode::Drop {
+            trial.expect_disconnected(nodes[0]);
+        }
         trial.go_on();
         trial.cluster.network(nodes, Mode::Pass);
         trial.go_on();

@@ -50,8 +50,9 @@ fn a_node_that_is_killed_in_mid_apply_loses_nothing() {
 
 #[test]
 fn a_node_that_hangs_for_a_while_catches_up() {
-    let Some(trial) = Trial::start("SIGSTOP of a node", Version::Newer) else { return };
+    let Some(mut trial) = Trial::start("SIGSTOP of a node", Version::Newer) else { return };
     trial.cluster.nodes[1].signal("STOP");
+    trial.expect_gone(0, "node-2");
     // Every client is caught by the silent node now and then.
     trial.writers.progress(WRITE_COUNT / 4);
     trial.cluster.nodes[1].signal("CONT");
@@ -64,9 +65,10 @@ fn a_node_without_room_catches_up_when_there_is_some_again() {
     let Some(disk) = Disk::new(24 * 1024) else { return };
     let places = vec![Place::new(), Place::new(), disk.place()];
     let cluster = Cluster::of(vec![server], places);
-    let trial = Trial::on("disk of a node full", Version::Newer, cluster);
+    let mut trial = Trial::on("disk of a node full", Version::Newer, cluster);
     let ballast = disk.fill_up(0);
     trial.go_on();
+    trial.expect_alarm(2, "apply_failing");
     std::fs::remove_file(ballast).expect("the ballast");
     trial.finish();
 }
@@ -85,8 +87,32 @@ fn a_node_whose_missing_events_are_gone_takes_over_the_state_of_a_peer() {
         store_text(&client, &format!("Text {number}{}is long", " ".repeat(30_000)));
     }
     trial.go_on();
+    trial.expect_alarm(0, "pruned_early");
     trial.cluster.admin().purge(crate::common::cluster::STREAM);
     trial.cluster.nodes[2].start();
+    trial.finish();
+}
+
+/// A cluster whose clients are content only with writes that two nodes have.
+fn replicated(fault: &str) -> Option<Trial> {
+    let server = NatsServer::start(Version::Newer)?;
+    let cluster = Cluster::on(vec![server], NODE_COUNT);
+    let writers = Writers::start(&cluster.nodes, Ack::Replicated, 2);
+    Some(Trial::with(fault, Version::Newer, cluster, writers))
+}
+
+#[test]
+fn a_node_with_an_old_backup_gets_back_all_that_others_have() {
+    let Some(mut trial) = replicated("old backup restored on a node") else { return };
+    let node = &mut trial.cluster.nodes[2];
+    node.stop();
+    let backup = node.back_up();
+    node.start();
+    trial.go_on();
+    let node = &mut trial.cluster.nodes[2];
+    node.kill();
+    node.restore(&backup);
+    node.start();
     trial.finish();
 }
 
@@ -112,6 +138,7 @@ fn two_nodes_of_one_name_lose_nothing_and_are_told_of() {
     cluster.nodes[0].start();
     cluster.add_named("node-1", place).start();
     let fault = "data directory copied, both run under one name";
-    let trial = Trial::on(fault, Version::Newer, cluster);
+    let mut trial = Trial::on(fault, Version::Newer, cluster);
+    trial.expect_alarm(1, "two_nodes_one_name");
     trial.finish();
 }

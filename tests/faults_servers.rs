@@ -12,6 +12,7 @@ fn the_server_is_killed(version: Version) {
     let Some(mut trial) = Trial::start("kill -9 of NATS, twice", version) else { return };
     for _ in 0..2 {
         trial.cluster.nats[0].kill();
+        trial.expect_disconnected(0);
         trial.go_on();
         trial.cluster.nats[0].restart();
         trial.go_on();
@@ -35,6 +36,7 @@ fn the_storage_is_wiped(version: Version) {
     trial.go_on();
     trial.cluster.nats[0].wipe();
     trial.cluster.nats[0].restart();
+    trial.expect_alarm(0, "stream_replaced");
     trial.finish();
 }
 
@@ -50,9 +52,10 @@ fn nodes_survive_the_loss_of_all_the_server_had_older() {
 
 fn the_stream_is_deleted(version: Version) {
     let fault = "stream deleted, and deleted and recreated";
-    let Some(trial) = Trial::start(fault, version) else { return };
+    let Some(mut trial) = Trial::start(fault, version) else { return };
     let admin = trial.cluster.admin();
     admin.recreate(STREAM);
+    trial.expect_alarm(0, "stream_replaced");
     trial.go_on();
     admin.delete(STREAM);
     trial.go_on();
@@ -80,6 +83,7 @@ fn events_that_vanish_before_a_node_read_them_are_asked_of_peers() {
     trial.cluster.admin().limit_messages(STREAM, 3);
     trial.go_on();
     trial.cluster.nodes[2].start();
+    trial.expect_alarm(2, "stream_truncated");
     trial.finish();
 }
 
@@ -114,7 +118,7 @@ fn three_servers_may_lose_one_and_then_two() {
 
 #[test]
 fn a_poison_message_is_told_of_and_passed_by() {
-    let Some(trial) = Trial::start("poison message published by hand", Version::Newer) else {
+    let Some(mut trial) = Trial::start("poison message published by hand", Version::Newer) else {
         return;
     };
     let admin = trial.cluster.admin();
@@ -126,6 +130,9 @@ fn a_poison_message_is_told_of_and_passed_by() {
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
     admin.publish(&subject, &damaged);
+    for node in 0..NODE_COUNT {
+        trial.expect_alarm(node, "undecodable");
+    }
     trial.finish();
 }
 
@@ -138,17 +145,20 @@ fn poisoned(good: &[u8]) -> (String, Vec<u8>) {
     batch.lo = 1;
     batch.ops.truncate(1);
     batch.ops[0] = vec![0xff; 40].into();
-    let bytes = zstd::stream::encode_all(&wire::to_bytes(&batch)[..], 1).expect("it packs");
+    let bytes = zstd::bulk::compress(&wire::to_bytes(&batch), 1).expect("it packs");
     (format!("mem.{NAME}.ev.poisoner.{:016x}", 1), bytes)
 }
 
 #[test]
 fn a_poisoned_write_is_put_aside_and_told_of() {
-    let Some(trial) = Trial::start("poisoned write published by hand", Version::Newer) else {
+    let Some(mut trial) = Trial::start("poisoned write published by hand", Version::Newer) else {
         return;
     };
     let admin = trial.cluster.admin();
     let (subject, message) = poisoned(&admin.last_message(STREAM).1);
     admin.publish(&subject, &message);
+    for node in 0..NODE_COUNT {
+        trial.expect_alarm(node, "quarantine");
+    }
     trial.finish();
 }

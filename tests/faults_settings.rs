@@ -13,7 +13,10 @@ fn the_clock_of_a_node_is_ahead(fault: &str, offset: &str) {
     let Some(server) = NatsServer::start(Version::Newer) else { return };
     let skewed = Place::new().at_time(&library, offset);
     let cluster = Cluster::of(vec![server], vec![Place::new(), Place::new(), skewed]);
-    let trial = Trial::on(fault, Version::Newer, cluster);
+    let mut trial = Trial::on(fault, Version::Newer, cluster);
+    for node in 0..2 {
+        trial.expect_alarm(node, "clock_ahead");
+    }
     trial.finish_with(Clocks::Apart);
 }
 

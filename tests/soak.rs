@@ -13,14 +13,18 @@ use crate::common::clock::{AHEAD, faketime};
 use crate::common::cluster::{Backup, Cluster, HEAL_DEADLINE, NAME, STREAM};
 use crate::common::damage::flip_bits;
 use crate::common::disk::Disk;
+use crate::common::embedder::Stub;
 use crate::common::history::{Call, Clocks, Outcome, check};
 use crate::common::nats::{NatsServer, Version};
 use crate::common::node::Place;
 use crate::common::proxy::Mode;
+use crate::common::within;
 use crate::common::writers::{Ack, Writers};
 
 /// How long the short run of the ordinary tests takes.
 const SHORT: Duration = Duration::from_secs(20);
+/// How long a node hangs in a long run: longer than its peers wait before they call it gone.
+const HANG: Duration = Duration::from_secs(30);
 /// Writes that are acknowledged while something is broken.
 const WRITE_COUNT: usize = 60;
 /// Room of the node whose disk is filled, in KiB.
@@ -80,6 +84,8 @@ const FAULTS: [Fault; 20] = [
 struct Soak {
     random: SmallRng,
     cluster: Cluster,
+    /// The model of the second node, which the others do not have.
+    _embedder: Stub,
     /// The disk of the last node, where one can be mounted.
     disk: Option<Disk>,
     ballast: Option<PathBuf>,
@@ -89,6 +95,7 @@ struct Soak {
     hanging: Vec<usize>,
     counts: BTreeMap<Fault, usize>,
     longest: Duration,
+    is_short: bool,
 }
 
 #[test]
@@ -97,7 +104,7 @@ fn a_cluster_that_is_broken_at_random_loses_nothing() {
     let minutes = setting("TEST_SOAK_MINUTES");
     let duration = minutes.map_or(SHORT, |minutes| Duration::from_secs(60 * minutes));
     println!("TEST_SOAK_SEED={seed}");
-    let Some(mut soak) = Soak::start(seed) else { return };
+    let Some(mut soak) = Soak::start(seed, minutes.is_none()) else { return };
     let writers = Writers::start(&soak.cluster.nodes, Ack::Local, seed);
     let until = Instant::now() + duration;
     for round in 1.. {
@@ -119,12 +126,18 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 impl Soak {
-    fn start(seed: u64) -> Option<Self> {
+    fn start(seed: u64, is_short: bool) -> Option<Self> {
         let servers = NatsServer::start_three(Version::Newer)?;
         let disk = Disk::new(DISK_KIBIBYTES);
-        let last = disk.as_ref().map_or_else(Place::new, Disk::place);
-        let cluster = Cluster::of(servers.into(), vec![Place::new(), Place::new(), last]);
+        let embedder = Stub::new();
+        let first = Place::new();
+        let second = embedder.at(&Place::new());
+        let third = disk.as_ref().map_or_else(Place::new, Disk::place);
+        // So little is kept for peers that who was away has to take over state.
+        let places = [first, second, third].map(|place| place.with("MEMNODE_OP_BYTES_MAX", "1MiB"));
+        let cluster = Cluster::of(servers.into(), places.into());
         Some(Soak {
+            _embedder: embedder,
             random: SmallRng::seed_from_u64(seed),
             backups: cluster.nodes.iter().map(|_| None).collect(),
             cluster,
@@ -133,13 +146,14 @@ impl Soak {
             hanging: Vec::new(),
             counts: BTreeMap::new(),
             longest: Duration::ZERO,
+            is_short,
         })
     }
 
-    /// Breaks one or two things, mends all, and waits until the nodes hold the same; the clients
+    /// Breaks up to three things, mends all, and waits until the nodes hold the same; the clients
     /// pause then.
     fn round(&mut self, writers: &Writers) {
-        let count = self.random.random_range(1..=2);
+        let count = self.random.random_range(1..=3);
         let faults: Vec<Fault> = FAULTS.iter().copied().choose_multiple(&mut self.random, count);
         println!("{faults:?}");
         // What only the node has whose file is replaced would be lost, and rightly.
@@ -150,6 +164,10 @@ impl Soak {
         writers.progress(WRITE_COUNT);
         others.into_iter().for_each(|fault| self.break_with(fault));
         writers.progress(WRITE_COUNT);
+        if !self.hanging.is_empty() && !self.is_short {
+            let never = || None::<()>;
+            within(HANG, HANG, never);
+        }
         self.mend();
         writers.pause();
         self.longest = self.longest.max(self.cluster.digests_equal(HEAL_DEADLINE));
@@ -307,6 +325,7 @@ impl Soak {
             self.print(calls, violations.len());
         }
         assert!(violations.is_empty(), "{} faults:\n{}", violations.len(), first.join("\n"));
+        self.cluster.assert_no_defects();
     }
 
     fn print(&self, calls: &[Call], lost_count: usize) {

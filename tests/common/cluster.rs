@@ -24,6 +24,8 @@ const DIGEST_INTERVAL: Duration = Duration::from_millis(100);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Lines of a node's log that a failed test shows.
 const LOG_LINE_COUNT: usize = 60;
+/// Alarms that nothing but a defect of the program raises.
+const DEFECTS: [&str; 2] = ["divergence", "contradiction"];
 /// The name of every cluster here, and of its stream.
 pub const NAME: &str = "memnode";
 pub const STREAM: &str = "memnode-memnode";
@@ -141,6 +143,16 @@ impl Cluster {
         });
         assert!(equal.is_some(), "not equal within {deadline:?}:\n{}", self.describe());
         start.elapsed()
+    }
+
+    /// # Panics
+    /// When a node shows an alarm that nothing but a defect raises.
+    pub fn assert_no_defects(&self) {
+        for node in &self.nodes {
+            let alarms = node.alarms();
+            let defect = alarms.iter().find(|alarm| DEFECTS.contains(&alarm.as_str()));
+            assert_eq!(defect, None, "{}:\n{}", node.name, self.describe());
+        }
     }
 
     /// What every node holds, by its name.
@@ -299,12 +311,19 @@ impl Node {
         });
     }
 
-    /// Waits until the node hears a peer, or no longer does.
-    pub fn wait_for_peer(&self, name: &str, is_live: bool) {
-        eventually("the peer is seen as it is", || {
+    /// Waits until the node no longer hears a peer.
+    pub fn wait_until_gone(&self, name: &str) {
+        eventually("the peer is gone", || {
             let told = self.try_get("/api/cluster")?;
             let mut nodes = told["nodes"].as_array()?.iter();
-            nodes.find(|node| node["node"] == name && node["live"] == is_live).map(drop)
+            nodes.find(|node| node["node"] == name && node["live"] == false).map(drop)
+        });
+    }
+
+    /// Waits until the node has lost the servers.
+    pub fn wait_until_disconnected(&self) {
+        eventually("the node is disconnected", || {
+            (self.try_get("/api/cluster")?["connected"] == false).then_some(())
         });
     }
 
@@ -325,17 +344,14 @@ impl Node {
         alarms.iter().filter_map(|alarm| Some(alarm["kind"].as_str()?.to_owned())).collect()
     }
 
-    /// Waits until the node shows an alarm of one of these kinds; gives the kind.
+    /// Waits until the node shows an alarm of this kind.
     ///
     /// # Panics
     /// When it does not.
-    pub fn wait_for_alarm(&self, kinds: &[&str]) -> String {
-        let shown = within(HEAL_DEADLINE, DIGEST_INTERVAL, || {
-            self.alarms().into_iter().find(|kind| kinds.contains(&kind.as_str()))
-        });
-        shown.unwrap_or_else(|| {
-            panic!("{} shows none of {kinds:?}: {:?}", self.name, self.alarms());
-        })
+    pub fn wait_for_alarm(&self, kind: &str) {
+        let is_up = || self.alarms().iter().any(|shown| shown == kind).then_some(());
+        let shown = within(HEAL_DEADLINE, DIGEST_INTERVAL, is_up);
+        assert!(shown.is_some(), "{} shows no {kind}: {:?}", self.name, self.alarms());
     }
 }
 

@@ -173,9 +173,9 @@ impl Writer {
     fn call(&mut self, client: &Client, file: &str) {
         self.call_count += 1;
         match self.random.random_range(0..100) {
-            0..50 => self.store(client, file),
-            50..75 => self.set(client, file),
-            75..82 => self.delete(client, file),
+            0..52 => self.store(client, file),
+            52..80 => self.set(client, file),
+            80..90 => self.delete(client, file),
             _ => self.read(client, file),
         }
     }
