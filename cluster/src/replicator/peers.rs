@@ -138,6 +138,7 @@ impl Replicator {
         self.learn(&beat.recent);
         self.learn(&beat.held);
         let now = self.now;
+        let is_new = !self.peers.known.contains_key(&key);
         let peer = self.peers.known.entry(key.clone()).or_insert_with(|| Peer {
             beat: beat.clone(),
             heard: now,
@@ -146,7 +147,6 @@ impl Replicator {
             is_asked: false,
             heard_before: None,
         });
-        let is_new = peer.heard_before.is_none() && peer.heard == now;
         let was_silent = is_new || !peer.is_live(now);
         peer.heard_before = (!is_new).then_some(peer.heard);
         peer.heard = now;

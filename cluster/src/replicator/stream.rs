@@ -150,6 +150,7 @@ impl Replicator {
         if reader.is_second {
             // Messages were deleted one by one, as an erasure does: there are no more.
             reader.seq = self.stream.info.as_ref().map_or(reader.seq, |info| info.last_seq);
+            reader.is_second = false;
             return;
         }
         let from = reader.seq + 1;

@@ -1,1 +1,0 @@
-//! Single inputs and what they lead to; the simulator tests the whole.
