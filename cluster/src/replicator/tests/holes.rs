@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// Whether the first write of a was given up.
+fn is_written_off(node: &Node) -> bool {
+    node.replicator.is_any_written_off(&vector(&[("a", 1, 1)]))
+}
+
 #[test]
 fn what_stays_missing_is_asked_of_its_author_first() {
     let mut node = Node::connected(Start::default());
@@ -61,18 +66,18 @@ fn what_nobody_alive_has_is_written_off_after_a_last_look() {
     let effects = node.wait_among(&b, 30_000);
     let asked = ranges(&effects);
     node.feed(Input::Replied { ask: asked[0].0, reply: None });
-    assert!(!node.replicator.is_written_off(&dot("a", 1)));
+    assert!(!is_written_off(&node));
     let effects = node.wait_among(&b, 25_000);
     assert_eq!(reads(&effects), [(2, 1)], "the stream is read once more");
-    assert!(!node.replicator.is_written_off(&dot("a", 1)));
+    assert!(!is_written_off(&node));
     node.wait_among(&b, 30_000);
-    assert!(node.replicator.is_written_off(&dot("a", 1)));
+    assert!(is_written_off(&node));
     assert_eq!(node.alarms(), [AlarmKind::MissingWrites]);
     let asked = ranges(&node.wait_among(&[beat("c", vector(&[("a", 1, 1)]))], 4_000));
     assert_eq!(asked[0].1, "c", "somebody turned up who has it");
     let effects = node.feed(replied(asked[0].0, given("a", &[1])));
     node.applies(&effects);
-    assert!(!node.replicator.is_written_off(&dot("a", 1)));
+    assert!(!is_written_off(&node));
 }
 
 #[test]
@@ -81,7 +86,7 @@ fn what_was_given_up_is_missing_no_more() {
     node.feed(Input::Decided { forgotten: vec![], voided: vector(&[("a", 1, 1)]) });
     let a = [beat("a", vector(&[("a", 1, 1)]))];
     assert!(ranges(&node.wait_among(&a, 20_000)).is_empty());
-    assert!(node.replicator.is_written_off(&dot("a", 1)));
+    assert!(is_written_off(&node));
 }
 
 #[test]

@@ -160,8 +160,11 @@ fn asks(effects: &[Effect]) -> Vec<(AskId, Asked, Request)> {
     effects.iter().filter_map(ask).collect()
 }
 
-/// The ranges among the requests: of whom, whose, which.
-fn ranges(effects: &[Effect]) -> Vec<(AskId, String, String, Vec<(u64, u64)>)> {
+/// A range that is asked for: of whom, whose, which.
+type AskedRange = (AskId, String, String, Vec<(u64, u64)>);
+
+/// The ranges among the requests.
+fn ranges(effects: &[Effect]) -> Vec<AskedRange> {
     let range = |(ask, to, request): (AskId, Asked, Request)| match (to, request) {
         (Asked::Peer(peer), Request::Range(range)) => {
             let (peer, node) = (peer.node.to_string(), range.origin.node.to_string());

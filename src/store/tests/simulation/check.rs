@@ -2,18 +2,41 @@
 
 use std::collections::BTreeMap;
 
-use memnode_cluster::{BUCKET_COUNT, Bucket, Record, RecordId, Vector, bucket_of};
+use memnode_cluster::replicator::AlarmKind;
+use memnode_cluster::{BUCKET_COUNT, Bucket, Record, RecordId, Stamp, Vector, bucket_of};
 
-use super::world::{Node, World};
+use super::world::{Event, Node, World};
 
 /// How long nodes may take to become equal once all faults ended.
 const CONVERGE_MS: u64 = 120_000;
 /// How long they may take to drop what everyone has.
 const PRUNE_MS: u64 = 200_000;
+/// How long a node may take to raise an alarm.
+const ALARM_MS: u64 = 25_000;
 /// How often it is looked whether they are equal.
 const LOOK_MS: u64 = 2_000;
 
 impl World {
+    /// Notes that a node must raise an alarm within some time, should nothing else befall it.
+    pub(super) fn expect(&mut self, node: usize, kind: AlarmKind) {
+        if let Some(run) = self.nodes[node].process.as_ref().map(|process| process.run) {
+            self.after(ALARM_MS, Event::Expect(run, kind));
+        }
+    }
+
+    pub(super) fn check_alarm(&mut self, node: usize, kind: AlarmKind) {
+        let place = &self.nodes[node];
+        let faults =
+            [place.paused_until, place.unlinked_until, self.server_down_until, self.lossy.1];
+        let is_steady = faults.iter().all(|until| *until + ALARM_MS < self.now);
+        let reader = place.process.as_ref().and_then(|process| process.reader.as_ref());
+        let is_reading = reader.is_some_and(|reader| !reader.is_silent);
+        if is_steady && is_reading && !self.history.alarms.contains(&kind) {
+            let name = &place.name;
+            self.fail(format!("{name} raised no alarm {}", kind.as_str()));
+        }
+    }
+
     /// What a node says of others it may have heard from them.
     pub(super) fn check_claims(&mut self, node: usize) {
         let place = &self.nodes[node];
@@ -31,7 +54,10 @@ impl World {
                 ));
             }
             let is_erased = self.history.is_erased(dot);
-            if process.replicator.is_logged(dot) && !is_erased && !self.log.ever.contains(dot) {
+            // Those of other runs are their authors' business.
+            let is_of_run = dot.origin.epoch == place.disk.epoch();
+            let is_exempt = is_erased || !is_of_run || self.log.ever.contains(dot);
+            if process.replicator.is_logged(dot) && !is_exempt {
                 wrong = Some(format!("{} says that {dot} is in the stream", place.name));
             }
         }
@@ -203,14 +229,16 @@ impl World {
 
     fn check_new_lives(&mut self) {
         let disk = &self.nodes[0].disk;
-        let is_older = |id: &RecordId, clock| {
+        let is_older = |(id, life): &&(RecordId, Stamp)| {
             let record = disk.record(id);
             record.parts().any(|(part, register)| {
                 let is_mark = ["reset", "erased"].contains(&part.name().as_ref());
-                !is_mark && register.stamp.clock < clock
+                // A later era took that life too.
+                let is_of_it = register.stamp.era == life.era;
+                !is_mark && is_of_it && register.stamp.clock < life.clock
             })
         };
-        let older = self.history.new_lives.iter().find(|(id, clock)| is_older(id, *clock));
+        let older = self.history.new_lives.iter().find(is_older);
         if let Some(what) = older.map(|(id, _)| format!("a former life shows in record {id}")) {
             self.fail(what);
         }

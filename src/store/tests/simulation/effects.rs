@@ -1,6 +1,8 @@
 //! What a replicator wants done, done: on the file, on the stream, to the others.
 
-use memnode_cluster::replicator::{Applied, Asked, Effect, Incoming, Input, payload_hash};
+use memnode_cluster::replicator::{
+    AlarmKind, Applied, Asked, Effect, Incoming, Input, payload_hash,
+};
 use memnode_cluster::wire::{self, Ack, Batch, Heartbeat, Reply, Request, Root};
 use memnode_cluster::{Origin, Vector};
 
@@ -21,14 +23,17 @@ impl World {
             Effect::Publish { origin, lo, hi } => self.publish(node, run, &origin, lo, hi),
             Effect::Apply { number, ops, position } => {
                 let outcome = self.apply(node, ops, position);
+                if outcome.is_none() {
+                    self.expect(node, AlarmKind::ApplyFailing);
+                }
                 self.done(run, number, outcome);
             }
             Effect::Merge { number, records, ours, theirs } => {
                 let outcome = self.if_not_full(node, |world| {
                     let disk = &mut world.nodes[node].disk;
-                    let outcome = disk.merge(wall, &records, &ours, &theirs);
+                    let mut outcome = disk.merge(wall, &records, &ours, &theirs);
                     if world.defect == Some(Defect::AdoptedEarly) {
-                        world.nodes[node].disk.adopt(wall, &theirs);
+                        outcome.applied = world.nodes[node].disk.adopt(wall, &theirs).applied;
                     }
                     outcome
                 });
@@ -298,9 +303,13 @@ impl World {
         if !self.nodes[node].is_damaging || is_own || batch.ops.is_empty() {
             return message;
         }
-        self.nodes[node].is_damaging = false;
         let op = self.random.index(batch.ops.len());
         let mut payload = batch.ops[op].to_vec();
+        // The simulated program of the next major version reads them in the driver alone.
+        if super::wire::decode(&payload, 1).is_err() {
+            return message;
+        }
+        self.nodes[node].is_damaging = false;
         let byte = self.random.index(payload.len());
         payload[byte] ^= 1 << self.random.below(8);
         // Bits of a text or of a number would make another op, not a broken one.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memnode_cluster::replicator::AlarmKind;
-use memnode_cluster::{Clock, Dot, NodeName, Op, OpKind, RecordId, Vector};
+use memnode_cluster::{Dot, NodeName, Op, OpKind, RecordId, Stamp, Vector};
 
 #[derive(Default)]
 pub(super) struct History {
@@ -17,8 +17,9 @@ pub(super) struct History {
     pub(super) applied_ever: BTreeMap<NodeName, Vector>,
     /// What nobody can read.
     pub(super) garbage: Vector,
-    /// Creations over deleted memories: nothing older may show.
-    pub(super) new_lives: Vec<(RecordId, Clock)>,
+    /// Creations over deleted memories, with what their authors had seen erased: nothing older may
+    /// show.
+    pub(super) new_lives: Vec<(RecordId, Stamp)>,
     pub(super) alarms: BTreeSet<AlarmKind>,
 }
 

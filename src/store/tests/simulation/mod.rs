@@ -98,9 +98,10 @@ fn equal_writes_make_equal_nodes_whatever_happens() {
 #[test]
 fn every_planted_mistake_is_noticed() {
     for defect in Defect::ALL {
-        let fails = |seed: &u64| play(Plan::new(*seed), Some(defect)).failure.is_some();
-        let found = (0..DEFECT_SEED_COUNT).find(fails);
-        println!("{defect:?} is noticed by seed {found:?}");
-        assert!(found.is_some(), "{defect:?} goes unnoticed");
+        let failure = |seed| play(Plan::new(seed), Some(defect)).failure.map(|why| (seed, why));
+        let Some((seed, why)) = (0..DEFECT_SEED_COUNT).find_map(failure) else {
+            panic!("{defect:?} goes unnoticed");
+        };
+        println!("{defect:?} is noticed by seed {seed}: {why}");
     }
 }

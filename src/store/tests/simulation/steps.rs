@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memnode_cluster::replicator::Input;
+use memnode_cluster::replicator::{AlarmKind, Input};
 use memnode_cluster::wire::{self, Batch};
 use memnode_cluster::{
     Clock, ClusterId, CreateValues, Dot, LocalClock, Op, OpKind, Origin, Part, Parts, Record,
@@ -41,6 +41,7 @@ impl World {
                 let place = &self.nodes[node % count];
                 let (name, disk, major) = (place.name.clone(), place.disk.copy(), place.major);
                 self.add(name, disk, major);
+                self.expect(node % count, AlarmKind::TwoNodesOneName);
             }
             Step::Forget { node, down_ms } => {
                 self.forgotten.insert(self.nodes[node % count].name.clone());
@@ -70,7 +71,10 @@ impl World {
             }
             Step::Truncate { count } => self.log.truncate(count),
             Step::LoseMessage => self.log.lose_one(&mut self.random),
-            Step::MakeAnew => self.log.make_anew(),
+            Step::MakeAnew => {
+                self.log.make_anew();
+                self.expect_of_readers(AlarmKind::StreamReplaced);
+            }
             Step::SetBack { count } => self.set_back(count),
             Step::Silence { node } => {
                 let reader = self.process(node % count).and_then(|process| process.reader.as_mut());
@@ -107,6 +111,7 @@ impl World {
     fn set_back(&mut self, count: u64) {
         let (created, last_seq) = (self.log.created(), self.log.info().last_seq);
         self.log.set_back(count);
+        self.was_set_back = true;
         let again = self.log.info().last_seq + 1..=last_seq;
         for place in &mut self.nodes {
             let disks = place.backup.iter_mut().chain([&mut place.disk]);
@@ -120,7 +125,7 @@ impl World {
         let (cluster, lo) = match kind {
             0 => {
                 self.append(vec![0xff; 20]);
-                return;
+                return self.expect_of_readers(AlarmKind::Undecodable);
             }
             1 => (CLUSTER, self.random.between(1, 5)),
             _ => (ClusterId([9; 16]), 1),
@@ -132,6 +137,19 @@ impl World {
         let ops = vec![vec![0xa0, 0x01].into()];
         let batch = Batch { cluster, run: 1, origin, lo, ops, wants_ack: false };
         self.append(wire::to_bytes(&batch));
+        if cluster != CLUSTER {
+            self.expect_of_readers(AlarmKind::OtherCluster);
+        }
+    }
+
+    /// Whoever reads the stream now must notice.
+    fn expect_of_readers(&mut self, kind: AlarmKind) {
+        for node in 0..self.nodes.len() {
+            let is_reading = self.process(node).is_some_and(|process| process.reader.is_some());
+            if is_reading && !self.was_set_back {
+                self.expect(node, kind);
+            }
+        }
     }
 
     /// A client writes, if the node runs and the memory's state allows it.
@@ -260,7 +278,7 @@ impl World {
     fn note_new_life(&mut self, node: usize, text: &str, before: &Record) {
         let record = self.nodes[node].disk.record(&id_of(text));
         if let (Some(_), Some(born)) = (before.get(&Part::Reset), record.born()) {
-            self.history.new_lives.push((id_of(text), born.stamp.clock));
+            self.history.new_lives.push((id_of(text), born.stamp.clone()));
         }
     }
 

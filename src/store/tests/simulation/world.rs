@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use memnode_cluster::NodeName;
-use memnode_cluster::replicator::{Effect, Identity, Input, PeerKey, Replicator};
+use memnode_cluster::replicator::{AlarmKind, Effect, Identity, Input, PeerKey, Replicator};
 use memnode_cluster::wire::Request;
 
 use super::defect::Defect;
@@ -40,6 +40,8 @@ pub(super) struct World {
     /// Nodes that the administrator told the others to forget.
     pub(super) forgotten: BTreeSet<NodeName>,
     pub(super) is_healed: bool,
+    /// Whether numbers of the stream were used again: readers may pass over what has them.
+    pub(super) was_set_back: bool,
     shelf: Rc<Shelf>,
     queue: BTreeMap<(u64, u64), Event>,
     event_count: u64,
@@ -91,6 +93,8 @@ pub(super) enum Event {
     Input(u64, Input),
     Effect(u64, Effect),
     Asked(Question),
+    /// By now the process must have raised an alarm.
+    Expect(u64, AlarmKind),
 }
 
 /// A request on its way.
@@ -114,6 +118,7 @@ impl World {
             server_down_until: 0,
             forgotten: BTreeSet::new(),
             is_healed: false,
+            was_set_back: false,
             shelf: Shelf::new(),
             queue: BTreeMap::new(),
             event_count: 0,
@@ -218,7 +223,8 @@ impl World {
             | Event::Look(run)
             | Event::Pump(run, _)
             | Event::Input(run, _)
-            | Event::Effect(run, _) => *run,
+            | Event::Effect(run, _)
+            | Event::Expect(run, _) => *run,
             Event::Asked(question) => question.to.run,
             Event::Step(number) => return self.step(*number),
             Event::Heal => return self.heal(),
@@ -236,6 +242,9 @@ impl World {
                 self.after(TICK_MS, Event::Tick(run));
                 self.feed(node, Input::Tick);
                 self.check_claims(node);
+                if self.random.chance(2) {
+                    self.check_disk(node);
+                }
             }
             Event::Look(_) => {
                 self.after(LOOK_MS, Event::Look(run));
@@ -245,6 +254,7 @@ impl World {
             Event::Input(_, input) => self.feed(node, input),
             Event::Effect(_, effect) => self.carry_out(node, run, effect),
             Event::Asked(question) => self.answer(node, question),
+            Event::Expect(_, kind) => self.check_alarm(node, kind),
             Event::Step(_) | Event::Heal | Event::Start(_) | Event::Links => {}
         }
     }
