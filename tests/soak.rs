@@ -248,6 +248,10 @@ impl Soak {
             return;
         }
         let admin = self.cluster.admin();
+        // Another fault of this round may have deleted it, and no node has made it anew yet.
+        if admin.info(STREAM).is_none() {
+            return;
+        }
         match fault {
             Fault::StreamDeleted => admin.delete(STREAM),
             Fault::StreamRecreated => admin.recreate(STREAM),
