@@ -90,6 +90,7 @@ simulate: ## Play SEEDS=100000 histories of simulated nodes, or SEED=7 alone
 
 .PHONY: bench
 bench: model ## Measure speed and print tables
+	tests/nats/prepare $(nats)
 	cargo bench --locked $(ARGS)
 
 .PHONY: model
