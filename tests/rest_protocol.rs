@@ -16,8 +16,6 @@ fn serve() -> (Server, Client) {
 #[test]
 fn what_is_not_built_yet_is_an_unknown_path() {
     let (_server, client) = serve();
-    let hash = store_text(&client, "x");
-    let purge = format!("{}/purge", path(&hash));
     for (method, path) in [
         ("GET", "/metrics"),
         ("GET", "/events"),
@@ -27,10 +25,6 @@ fn what_is_not_built_yet_is_an_unknown_path() {
         ("GET", "/api/map"),
         ("GET", "/api/analytics/memory-growth?period=week"),
         ("GET", "/api/analytics/overview"),
-        ("GET", "/api/cluster"),
-        ("GET", "/api/conflicts"),
-        ("GET", "/api/cluster/quarantine"),
-        ("GET", "/api/sync/status"),
         ("GET", "/api/backup/status"),
         ("POST", "/api/backup/now"),
         ("GET", "/api/backup/list"),
@@ -38,7 +32,6 @@ fn what_is_not_built_yet_is_an_unknown_path() {
         ("POST", "/api/admin/keys"),
         ("GET", "/api/admin/audit"),
         ("GET", "/api/admin/webhooks"),
-        ("POST", &*purge),
         ("GET", "/.well-known/oauth-protected-resource"),
         ("GET", "/api"),
         ("GET", "/api/memories/"),
