@@ -3,17 +3,20 @@
 //! The file itself is clean once the erasure is applied. Each node takes its own messages out and
 //! then confirms, by a replicated record, that it holds nothing any more.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memnode_cluster::RecordId;
 
+use super::effect::REQUEST_TIMEOUT;
 use super::{Shared, snapshot};
 use crate::store::StoreError;
 
 /// How often erasures are looked for.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a message may be under way before its sender gives it up, and some time to note it.
+const SETTLE_TIME: Duration = Duration::from_secs(2 * REQUEST_TIMEOUT.as_secs());
 /// Erasures of one look.
 const STEP_COUNT: usize = 100;
 /// How long a read may take.
@@ -30,14 +33,10 @@ enum EraseError {
 
 /// Clears what erased memories left, until the node stops.
 pub(super) async fn run(shared: Arc<Shared>) {
-    // Messages are noted a moment after they were sent: an erasure is looked at twice.
-    let mut seen = BTreeSet::new();
+    let mut seen = BTreeMap::new();
     loop {
-        let is_settled = {
-            let replicator = shared.replicator.lock();
-            replicator.is_connected() && replicator.outbox_count() == 0
-        };
-        if is_settled && let Err(error) = step(&shared, &mut seen).await {
+        let is_connected = shared.replicator.lock().is_connected();
+        if is_connected && let Err(error) = step(&shared, &mut seen).await {
             tracing::warn!(%error, "erased memories are not off the servers yet: trying again");
         }
         tokio::select! {
@@ -47,11 +46,19 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-async fn step(shared: &Shared, seen: &mut BTreeSet<RecordId>) -> Result<(), EraseError> {
-    let ids = shared.store.read(READ_DEADLINE, |reader| reader.erasing(STEP_COUNT)).await?;
-    let found: BTreeSet<RecordId> = ids.into_iter().collect();
-    let ids: Vec<RecordId> = found.intersection(seen).copied().collect();
-    *seen = found;
+async fn step(shared: &Shared, seen: &mut BTreeMap<RecordId, Instant>) -> Result<(), EraseError> {
+    let found = shared.store.read(READ_DEADLINE, |reader| reader.erasing(STEP_COUNT)).await?;
+    let now = Instant::now();
+    seen.retain(|id, _| found.contains(id));
+    for id in &found {
+        seen.entry(*id).or_insert(now);
+    }
+    // Nothing of an erased memory is sent any more; what was under way is noted a moment later.
+    // A node that writes all the time never has an empty outbox.
+    let is_quiet = shared.replicator.lock().outbox_count() == 0;
+    let patience = if is_quiet { LOOK_INTERVAL } else { SETTLE_TIME };
+    let is_due = |id: &RecordId| seen.get(id).is_some_and(|since| now >= *since + patience);
+    let ids: Vec<RecordId> = found.into_iter().filter(is_due).collect();
     if ids.is_empty() {
         return Ok(());
     }

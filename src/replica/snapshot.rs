@@ -25,6 +25,10 @@ const YOUNG: Duration = Duration::from_secs(3600);
 const FAILURE_PAUSE: Duration = Duration::from_secs(60);
 /// How long a joining node waits for one to be made.
 const MAKE_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long making or fetching one may take: 300 GB at 100 MB/s.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(3600);
+/// How long a server may pause while one is fetched.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often it asks meanwhile.
 const ASK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long an object lives: nobody needs a snapshot older than a day.
@@ -58,6 +62,8 @@ pub enum SnapshotError {
 #[derive(Default)]
 pub(super) struct Snapshots {
     state: parking_lot::Mutex<State>,
+    /// One at a time: all of them go through one file.
+    making: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Default)]
@@ -101,17 +107,26 @@ pub(super) fn offer(shared: &Arc<Shared>) -> Reply {
 
 /// Makes a snapshot and puts it into the object store.
 pub(super) async fn make(shared: &Shared) -> Result<SnapshotObject, SnapshotError> {
+    let _turn = shared.snapshots.making.lock().await;
     let former = match shared.snapshots.state.lock().clone() {
         State::Made { object, .. } => Some(object.name.clone()),
         State::None | State::Making | State::Failed { .. } => None,
     };
-    let made = try_make(shared, former).await;
+    let made = in_time(try_make(shared, former)).await;
     let mut state = shared.snapshots.state.lock();
     *state = match &made {
         Ok(object) => State::Made { object: object.clone(), at: Instant::now() },
         Err(_) => State::Failed { at: Instant::now() },
     };
     made
+}
+
+/// Neither the server nor a peer may keep this node waiting for ever.
+async fn in_time<T>(
+    work: impl Future<Output = Result<T, SnapshotError>>,
+) -> Result<T, SnapshotError> {
+    let late = |_| SnapshotError::Server(format!("not done within {TRANSFER_TIMEOUT:?}"));
+    tokio::time::timeout(TRANSFER_TIMEOUT, work).await.map_err(late)?
 }
 
 async fn try_make(
@@ -147,7 +162,7 @@ async fn try_make(
 
 /// Fetches a peer's snapshot and takes it over; `None` when that cannot be done.
 pub(super) async fn take(shared: &Arc<Shared>, peer: &PeerKey) -> Option<Applied> {
-    match try_take(shared, peer).await {
+    match in_time(try_take(shared, peer)).await {
         Ok(applied) => Some(Applied { applied, ..Applied::default() }),
         Err(error) => {
             tracing::warn!(%error, peer = %peer.node, "no snapshot was taken over");
@@ -166,7 +181,8 @@ async fn try_take(shared: &Arc<Shared>, peer: &PeerKey) -> Result<Vector, Snapsh
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut left = object.bytes;
     loop {
-        let count = source.read(&mut buffer).await?;
+        let read = tokio::time::timeout(READ_TIMEOUT, source.read(&mut buffer));
+        let count = read.await.map_err(std::io::Error::from)??;
         if count == 0 {
             break;
         }
