@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::{SEED, cpu_seconds, table, texts};
 use memnode::memory::Namespace;
-use memnode::store::{Incoming, Reader, Store, StoreError, StoreOptions};
+use memnode::store::{Reader, Store, StoreError, StoreOptions};
+use memnode_cluster::replicator::Incoming;
 use memnode_cluster::wire::TransferRecord;
 use memnode_cluster::{
     CreateValues, Dot, Embedding, NodeName, Op, OpKind, Origin, RecordId, Vector,
@@ -78,7 +79,7 @@ impl Node {
     /// In the cluster of another.
     async fn beside(name: &str, other: &Node) -> Node {
         let node = Node::new(name, true);
-        let cluster = other.read(|reader| reader.replica_start()).await.cluster;
+        let cluster = other.read(|reader| reader.cluster_id()).await;
         node.store.write(move |writer| writer.set_cluster(cluster)).await.expect("a write");
         node
     }

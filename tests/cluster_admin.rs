@@ -1,11 +1,16 @@
 //! What an administrator sees of a cluster of real nodes, and decides about it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::common::cluster::{Cluster, HEAL_DEADLINE, Node};
 use crate::common::eventually;
 use crate::common::nats::Version;
+use crate::common::node::Place;
+use crate::common::proxy::Mode;
 use crate::common::rest::{path, store_text};
+use crate::common::writers::{Ack, Writers};
 
 #[track_caller]
 fn told(node: &Node) -> Value {
@@ -116,6 +121,71 @@ fn a_dead_node_is_forgotten_and_back_when_it_is_heard() {
 }
 
 #[test]
+fn what_is_decided_on_one_node_holds_on_all_at_once() {
+    let Some(mut cluster) = Cluster::start(3, Version::Newer) else { return };
+    met(&cluster);
+    cluster.nodes[2].stop();
+    for node in &cluster.nodes[..2] {
+        node.wait_until_gone("node-3");
+    }
+    let client = cluster.nodes[0].client();
+    client.post("/api/cluster/forget-node", json!({"node": "node-3"})).expect(200);
+    let gone = "node-9~00c0ffee00c0ffee:7";
+    let void = json!({"action": "void", "position": gone});
+    client.post("/api/cluster/quarantine", void).expect(200);
+    for node in &cluster.nodes[..2] {
+        eventually("the other node acts too", || {
+            let is_forgotten = seen(&told(node), "node-3")?["state"] == "forgotten";
+            let read = node.client().with("Memnode-After", gone).get("/api/memories");
+            (is_forgotten && read.status == 410).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_new_node_that_wrote_before_it_met_its_cluster_brings_all_of_it() {
+    let Some(mut cluster) = Cluster::start(1, Version::Newer) else { return };
+    cluster.add(Place::new());
+    cluster.network(&[1], Mode::Drop);
+    cluster.nodes[1].start();
+    cluster.ready();
+    let early: Vec<String> =
+        (1..=3).map(|n| store_text(&cluster.nodes[1].client(), &format!("early {n}"))).collect();
+    cluster.network(&[1], Mode::Pass);
+    met(&cluster);
+    let late: Vec<String> =
+        (1..=6).map(|n| store_text(&cluster.nodes[1].client(), &format!("late {n}"))).collect();
+    cluster.digests_equal(HEAL_DEADLINE);
+    for hash in early.iter().chain(&late) {
+        cluster.nodes[0].client().get(&path(hash)).expect(200);
+    }
+    assert_eq!(told(&cluster.nodes[1])["alarms"], json!([]));
+    // What was never sent leaves nothing to clear, and what was sent can be found.
+    for hash in [&early[0], &late[0]] {
+        let purge = format!("{}/purge", path(hash));
+        eventually("both nodes confirm", || {
+            let answer = cluster.nodes[0].client().send("POST", &purge, &[], Vec::new());
+            (answer.expect(200).value()["done"] == true).then_some(())
+        });
+    }
+}
+
+#[test]
+fn an_erasure_is_confirmed_by_a_node_that_writes_all_the_time() {
+    let Some(cluster) = Cluster::start(2, Version::Newer) else { return };
+    met(&cluster);
+    let hash = store_text(&cluster.nodes[0].client(), "the secret of a busy node");
+    cluster.digests_equal(HEAL_DEADLINE);
+    let writers = Writers::start(&cluster.nodes, Ack::Local, 1);
+    let purge = format!("{}/purge", path(&hash));
+    eventually("both nodes confirm", || {
+        let answer = cluster.nodes[1].client().send("POST", &purge, &[], Vec::new());
+        (answer.expect(200).value()["done"] == true).then_some(())
+    });
+    writers.stop();
+}
+
+#[test]
 fn a_snapshot_is_made_on_demand() {
     let Some(cluster) = Cluster::start(1, Version::Newer) else { return };
     met(&cluster);
@@ -124,4 +194,12 @@ fn a_snapshot_is_made_on_demand() {
     let made = node.place.run(&["cluster", "snapshot", "--json"]).ok().json();
     assert!(made["records"].as_u64() >= Some(1), "{made}");
     assert!(made["bytes"].as_u64() > Some(0), "{made}");
+    let client = node.client();
+    std::thread::scope(|scope| {
+        let make = || client.send("POST", "/api/cluster/snapshot", &[], Vec::new()).expect(200);
+        let made: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+        let made = made.into_iter().map(|made| made.join().expect("made").value());
+        let names: BTreeSet<String> = made.map(|made| made["name"].to_string()).collect();
+        assert_eq!(names.len(), 4, "those at one time do not get in each other's way");
+    });
 }

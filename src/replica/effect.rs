@@ -9,8 +9,8 @@ use memnode_cluster::wire::{Ack, Ask, Heartbeat, Reply, Request, Root};
 
 use super::driver::StreamReader;
 use super::packing::{pack, unpack};
-use super::{Shared, answer, convert, publish, snapshot, stream};
-use crate::store::{Reader, StoreError};
+use super::{Shared, answer, publish, snapshot, stream};
+use crate::store::{MergeOutcome, Reader, StoreError, holds_decisions};
 
 /// How long a peer or the server may take to answer.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,6 +42,7 @@ pub(super) fn carry_out(shared: &Arc<Shared>, effect: Effect, reader: &mut Strea
         Effect::TakeSnapshot { number, peer } => spawn(shared, async move {
             let outcome = snapshot::take(&task, &peer).await.map(Box::new);
             task.tell(Input::Applied { number, outcome }).await;
+            tell_of(decide(&task).await);
         }),
         on_store => spawn(shared, write(task, on_store)),
     }
@@ -64,34 +65,24 @@ async fn write(shared: Arc<Shared>, effect: Effect) {
     let store = &shared.store;
     let done = match effect {
         Effect::Apply { number, ops, position } => {
-            let dots = Vector::from_iter(ops.iter().map(|op| op.dot.clone()));
+            let decides = ops.iter().flat_map(|op| &op.op).any(|op| holds_decisions(&op.namespace));
             let applied = store
                 .write(move |writer| {
-                    let cursor = position.map(convert::cursor);
-                    let ops: Vec<_> = ops.into_iter().map(convert::incoming).collect();
-                    writer.apply_batch(&ops, cursor.as_ref())
+                    let outcome = writer.apply_batch(&ops, position.as_ref())?;
+                    Ok(outcome.into_applied(&ops))
                 })
-                .await
-                .map(|outcome| Applied {
-                    // Those that were in already count too.
-                    applied: dots.subtract(&outcome.held),
-                    held: outcome.held,
-                    far_ahead: outcome.far_ahead,
-                    contradictions: outcome.contradictions,
-                    ..Applied::default()
-                });
-            return shared.applied(number, applied).await;
+                .await;
+            shared.applied(number, applied).await;
+            decide_if(&shared, decides).await
         }
         Effect::Merge { number, records, ours, theirs } => {
+            let decides = records.iter().any(|record| holds_decisions(&record.namespace));
             let merged = store
                 .write(move |writer| writer.merge_records(&records, &ours, &theirs))
                 .await
-                .map(|outcome| Applied {
-                    refused: outcome.refused.into_iter().map(|(_, reason)| reason).collect(),
-                    contradictions: outcome.contradictions,
-                    ..Applied::default()
-                });
-            return shared.applied(number, merged).await;
+                .map(MergeOutcome::into_applied);
+            shared.applied(number, merged).await;
+            decide_if(&shared, decides).await
         }
         Effect::Adopt { number, vector } => {
             let adopted = store
@@ -122,15 +113,23 @@ async fn write(shared: Arc<Shared>, effect: Effect) {
         }
         Effect::Prune(everywhere) => prune(&shared, everywhere).await,
         Effect::Remember(member) => {
-            let member = convert::remembered(member, crate::clock::now_seconds());
             store.write(move |writer| writer.remember_member(&member)).await
         }
         Effect::LoadOutbox => start_over(&shared).await,
         _ => Ok(()),
     };
+    tell_of(done);
+}
+
+fn tell_of(done: Result<(), StoreError>) {
     if let Err(error) = done {
         tracing::warn!(%error, "the store did not take a step of replication");
     }
+}
+
+/// Acts at once on what peers decided.
+async fn decide_if(shared: &Shared, decides: bool) -> Result<(), StoreError> {
+    if decides { decide(shared).await } else { Ok(()) }
 }
 
 impl Shared {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::effect::spawn;
 use super::packing::{pack, unpack};
 use super::stream::{self, StreamError, hex};
-use super::{Shared, answer, connect, convert, snapshot};
+use super::{Shared, answer, connect, snapshot};
 use crate::store::{Membership, StoreError};
 
 /// How often the stream is looked at.
@@ -153,12 +153,11 @@ async fn adopt(shared: &Shared, id: ClusterId) -> Result<(), StoreError> {
         .write(move |writer| {
             writer.set_cluster(id)?;
             writer.set_joined()?;
-            writer.replica_start()
+            writer.replica_start(writer.now())
         })
         .await?;
     tracing::info!(cluster.id = hex(&id), "joined the cluster `{}`", shared.config.name);
     *shared.cluster.lock() = id;
-    let start = convert::start(start, crate::clock::now_seconds());
     let identity = Identity { cluster: id, node: shared.node.clone(), run: shared.run };
     *shared.replicator.lock() = Replicator::new(identity, start, shared.now());
     Ok(())

@@ -6,7 +6,6 @@
 
 mod answer;
 mod connect;
-mod convert;
 mod driver;
 mod effect;
 mod erase;
@@ -33,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ClusterConfig;
-use crate::store::{BatchOutcome, Store, StoreError};
+use crate::store::{BatchOutcome, Reader, Store, StoreError};
 
 pub use answer::answer;
 pub use connect::ConnectError;
@@ -117,9 +116,10 @@ impl Replica {
         if let Err(error) = store.write(|writer| writer.retry_quarantine(None)).await {
             tracing::warn!(%error, "writes in quarantine were not tried again");
         }
-        let start = store.read(START_DEADLINE, |reader| reader.replica_start()).await?;
-        let cluster = start.cluster;
-        let start = convert::start(start, crate::clock::now_seconds());
+        let now = crate::clock::now_seconds();
+        let read =
+            move |reader: &Reader<'_>| Ok((reader.cluster_id()?, reader.replica_start(now)?));
+        let (cluster, start) = store.read(START_DEADLINE, read).await?;
         let identity = Identity { cluster, node: node.clone(), run };
         let (inputs, inbox) = mpsc::channel(INPUT_COUNT_MAX);
         let shared = Arc::new(Shared {
@@ -176,7 +176,7 @@ impl Replica {
 
     /// Takes in that quarantined writes were tried again in the store.
     pub async fn retried(&self, outcome: BatchOutcome) {
-        self.shared.tell(Input::Retried(Box::new(convert::retried(outcome)))).await;
+        self.shared.tell(Input::Retried(Box::new(outcome.into_applied(&[])))).await;
     }
 
     /// Makes a snapshot for nodes that join, and puts it into the object store.

@@ -7,7 +7,7 @@ use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use memnode_cluster::Origin;
 use memnode_cluster::replicator::{Input, payload_hash};
-use memnode_cluster::wire::{Batch, MESSAGE_BYTES_MAX};
+use memnode_cluster::wire::{Batch, MESSAGE_BYTES_MAX, Stretch, cut};
 
 use super::Shared;
 use super::packing::pack;
@@ -26,24 +26,29 @@ enum Failed {
 
 /// Sends a run of ops, in as few messages as fit, and tells what came of each.
 pub(super) async fn publish(shared: Arc<Shared>, origin: Origin, lo: u64, hi: u64) {
-    let messages = match read(&shared, &origin, lo, hi).await {
-        Ok(messages) => messages,
+    let stretches = match read(&shared, &origin, lo, hi).await {
+        Ok(stretches) => stretches,
         Err(error) => {
             tracing::warn!(%error, "own writes could not be read to be sent");
             return shared.tell(Input::PublishFailed { origin, lo, hi, refused: None }).await;
         }
     };
-    let mut next = lo;
-    for (first, payloads) in messages {
+    for stretch in stretches {
+        let (lo, payloads) = match stretch {
+            Stretch::Ops { lo, payloads } => (lo, payloads),
+            // Erased, or written in another cluster: peers get the state of it.
+            Stretch::Missing { lo, hi } => {
+                let (origin, hashes) = (origin.clone(), Vec::new());
+                shared.tell(Input::Published { origin, lo, hi, seq: None, hashes }).await;
+                continue;
+            }
+        };
         let hashes: Vec<u64> = payloads.iter().map(|payload| payload_hash(payload)).collect();
-        let last = first + payloads.len() as u64 - 1;
-        match send(&shared, &origin, first, last, payloads).await {
+        let last = lo + payloads.len() as u64 - 1;
+        match send(&shared, &origin, lo, last, payloads).await {
             Ok(seq) => {
-                // What is not kept any more was sent by an earlier run.
-                let run =
-                    Input::Published { origin: origin.clone(), lo: next, hi: last, seq, hashes };
-                shared.tell(run).await;
-                next = last + 1;
+                let (origin, seq) = (origin.clone(), Some(seq));
+                shared.tell(Input::Published { origin, lo, hi: last, seq, hashes }).await;
             }
             Err(failed) => {
                 let refused = match failed {
@@ -53,46 +58,23 @@ pub(super) async fn publish(shared: Arc<Shared>, origin: Origin, lo: u64, hi: u6
                     }
                     Failed::Refused(why) => Some(why),
                 };
-                let failed = Input::PublishFailed { origin, lo: next, hi, refused };
-                return shared.tell(failed).await;
+                return shared.tell(Input::PublishFailed { origin, lo, hi, refused }).await;
             }
         }
     }
-    if next <= hi {
-        let rest = Input::Published { origin, lo: next, hi, seq: 0, hashes: Vec::new() };
-        shared.tell(rest).await;
-    }
 }
 
-type Message = (u64, Vec<Vec<u8>>);
-
-/// The ops, cut into messages: consecutive numbers, no more bytes than one may have.
+/// What is kept of the run, cut into messages.
 async fn read(
     shared: &Shared,
     origin: &Origin,
     lo: u64,
     hi: u64,
-) -> Result<Vec<Message>, StoreError> {
+) -> Result<Vec<Stretch>, StoreError> {
     let asked = origin.clone();
     let read = move |reader: &crate::store::Reader<'_>| reader.op_payloads(&asked, lo, hi);
     let payloads = shared.store.read(READ_DEADLINE, read).await?;
-    let mut messages: Vec<Message> = Vec::new();
-    let mut bytes = 0;
-    for (oseq, payload) in payloads {
-        bytes += payload.len() + 8;
-        match messages.last_mut() {
-            Some((first, run))
-                if *first + run.len() as u64 == oseq && bytes <= MESSAGE_BYTES_MAX =>
-            {
-                run.push(payload);
-            }
-            _ => {
-                bytes = payload.len() + 8;
-                messages.push((oseq, vec![payload]));
-            }
-        }
-    }
-    Ok(messages)
+    Ok(cut(lo, hi, payloads, MESSAGE_BYTES_MAX))
 }
 
 async fn send(

@@ -44,8 +44,8 @@ pub use pool::StoreState;
 pub use reader::{Known, Located, NEIGHBOUR_COUNT_MAX, PageEnd, Reader};
 pub use reembed::{ReembedProgress, Unembedded};
 pub use replication::{
-    BatchOutcome, Beat, Conflict, Cursor, Incoming, Installed, Member, MemberState, Membership,
-    MergeOutcome, OwnHead, Quarantined, ReplicaStart, Snapshot,
+    BatchOutcome, Beat, Conflict, Installed, Membership, MergeOutcome, OwnHead, Quarantined,
+    Snapshot, holds_decisions,
 };
 pub use words::Scored;
 pub use writer::{Target, Writer, WriterState};

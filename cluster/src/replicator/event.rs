@@ -139,8 +139,8 @@ pub enum Input {
         lo: u64,
         /// The last.
         hi: u64,
-        /// Where.
-        seq: u64,
+        /// Where; `None` for ops that are not kept and never will be sent.
+        seq: Option<u64>,
         /// [`payload_hash`](super::payload_hash) of each op, to know an echo by.
         hashes: Vec<u64>,
     },
@@ -234,7 +234,7 @@ pub enum Effect {
         vector: Vector,
     },
     /// Remember which own ops are in the stream.
-    MarkPublished(Vec<(Origin, u64, u64, u64)>),
+    MarkPublished(Vec<(Origin, u64, u64, Option<u64>)>),
     /// Read the stream from a sequence number on, with a new reader; the old one ends.
     Read {
         /// The number of the reader.

@@ -40,7 +40,7 @@ pub(super) struct Outbox {
     refused: BTreeMap<(Origin, u64), u32>,
     failures: u32,
     not_before: u64,
-    published: Vec<(Origin, u64, u64, u64)>,
+    published: Vec<(Origin, u64, u64, Option<u64>)>,
     mark_due: u64,
     echoes: HashMap<Dot, u64>,
     echo_order: VecDeque<Dot>,
@@ -179,7 +179,7 @@ impl Replicator {
         &mut self,
         origin: &Origin,
         (lo, hi): (u64, u64),
-        seq: u64,
+        seq: Option<u64>,
         hashes: &[u64],
     ) {
         self.outbox.land(origin, lo, hi);

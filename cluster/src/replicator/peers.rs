@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    AlarmKind, Asked, Effect, Member, MemberState, PEER_LIVE_MS, Replicator, TransferReason,
-};
+use super::{AlarmKind, Asked, Effect, Member, PEER_LIVE_MS, Replicator, TransferReason};
 use crate::origin::{Dot, NodeName};
 use crate::vector::Vector;
 use crate::wire::{Ack, Heartbeat, Reply, Request};
@@ -243,7 +241,6 @@ impl Replicator {
             Some(Member {
                 node: (*node).clone(),
                 age_ms: self.now.saturating_sub(heard),
-                state: MemberState::Joined,
                 vector: self.peers.applied_by(node)?,
             })
         };

@@ -27,8 +27,6 @@ pub struct Member {
     pub node: NodeName,
     /// How long ago it was heard, in milliseconds.
     pub age_ms: u64,
-    /// Whether it counts.
-    pub state: MemberState,
     /// What it had received then.
     pub vector: Vector,
 }

@@ -5,9 +5,11 @@
 //! message names its cluster: subjects are only as unique as the names that people choose.
 
 mod codec;
+mod cut;
 mod message;
 mod request;
 
+pub use cut::{Stretch, cut};
 pub use message::{Ack, Batch, Heartbeat, Root};
 pub use request::{
     Ask, Held, RANGE_COUNT_MAX, RECORD_PAGE_BYTES_MAX, Range, Reply, Request, SnapshotObject,

@@ -1,7 +1,6 @@
 //! What an administrator decides: which nodes and writes are waited for no longer.
 
 use memnode_cluster::{Dot, NodeName};
-use serde_json::json;
 
 use super::super::Service;
 use super::super::position::written;
@@ -12,10 +11,6 @@ use crate::{Code, Error, Result};
 
 /// Most writes in quarantine that are listed.
 pub const QUARANTINE_COUNT_MAX: usize = 1000;
-
-/// The namespaces of what is decided (REPLICATION.md, "Reserved namespaces").
-const ROSTER: &str = "_roster";
-const VOID: &str = "_void";
 
 /// A write in quarantine.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,7 +104,7 @@ impl Service {
                 let detail = format!("the write `{dot}` is applied here");
                 return Err(Error::new(Code::Conflict, detail).reason("already_applied").into());
             }
-            writer.write_reserved(VOID, &dot.to_string(), &json!({"state": "void"}))?;
+            writer.void(&dot)?;
             Ok(written(writer, ()))
         })
         .await
@@ -147,7 +142,7 @@ impl Service {
                 let detail = format!("no node `{node}` was ever heard of here");
                 return Err(Error::new(Code::NotFound, detail).reason("node_not_found").into());
             }
-            writer.write_reserved(ROSTER, node.as_str(), &json!({"state": "forgotten"}))?;
+            writer.forget_node(&node)?;
             Ok(written(writer, ()))
         })
         .await

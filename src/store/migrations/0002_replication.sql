@@ -44,6 +44,8 @@ CREATE TABLE pending_vector (
 
 -- What each member was last known to have applied (memnode-cluster, an empty vector at first).
 ALTER TABLE roster ADD COLUMN applied BLOB NOT NULL DEFAULT x'80';
+-- Who is forgotten is a replicated record.
+ALTER TABLE roster DROP COLUMN state;
 
 -- Records that replicate and are no memories: namespaces that start with `_`.
 CREATE INDEX memory_reserved ON memory (namespace, id)

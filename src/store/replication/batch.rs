@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use memnode_cluster::replicator::{self, Incoming, Position};
 use memnode_cluster::{
     Dot, IntervalSet, NodeName, OSEQ_MAX, Observed, Op, OpKind, Origin, RecordId, Vector,
 };
@@ -14,26 +15,6 @@ use super::super::error::StoreError;
 use super::super::record;
 use super::super::writer::Writer;
 use super::{prune, quarantine, rules};
-
-/// A write that came from elsewhere, decoded or not.
-#[derive(Clone, Debug)]
-pub struct Incoming {
-    /// Its name.
-    pub dot: Dot,
-    /// Its encoding.
-    pub payload: Vec<u8>,
-    /// What it says, or why it does not decode.
-    pub op: Result<Box<Op>, String>,
-}
-
-/// How far a stream was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// When the stream was made, as the server says.
-    pub stream_created: String,
-    /// The last message that was taken in.
-    pub seq: u64,
-}
 
 /// What came of a batch.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,6 +29,22 @@ pub struct BatchOutcome {
     pub contradictions: Vec<Dot>,
     /// Records that were erased.
     pub erased: Vec<RecordId>,
+}
+
+impl BatchOutcome {
+    /// The same in the words of the replicator; what of the batch was in already counts too.
+    pub fn into_applied(self, batch: &[Incoming]) -> replicator::Applied {
+        let dots: Vector = batch.iter().map(|incoming| incoming.dot.clone()).collect();
+        let mut applied = dots.subtract(&self.held);
+        applied.join(&self.applied);
+        replicator::Applied {
+            applied,
+            held: self.held,
+            far_ahead: self.far_ahead,
+            contradictions: self.contradictions,
+            refused: Vec::new(),
+        }
+    }
 }
 
 /// What a batch knows of the origins in it, so that each is read and written once.
@@ -74,7 +71,7 @@ impl Writer<'_> {
     pub fn apply_batch(
         &mut self,
         batch: &[Incoming],
-        cursor: Option<&Cursor>,
+        cursor: Option<&Position>,
     ) -> Result<BatchOutcome, StoreError> {
         let cluster = self.cluster()?;
         let is_foreign = |op: &Op| op.cluster != cluster;
@@ -166,14 +163,14 @@ impl Writer<'_> {
         Ok(is_ahead)
     }
 
-    fn keep_cursor(&mut self, cursor: &Cursor) -> Result<(), StoreError> {
+    fn keep_cursor(&mut self, cursor: &Position) -> Result<(), StoreError> {
         let connection = self.connection();
         connection
             .prepare_cached("DELETE FROM cursor WHERE stream_created <> ?1")?
-            .execute([&cursor.stream_created])?;
+            .execute([&cursor.created])?;
         connection
             .prepare_cached("INSERT OR REPLACE INTO cursor (stream_created, seq) VALUES (?1, ?2)")?
-            .execute(params![cursor.stream_created, cursor.seq])?;
+            .execute(params![cursor.created, cursor.seq])?;
         Ok(())
     }
 }

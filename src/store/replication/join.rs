@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use memnode_cluster::replicator::Applied;
 use memnode_cluster::wire::{TransferEmbedding, TransferRecord};
 use memnode_cluster::{Dot, Origin, Part, Record, RecordId, Register, Vector};
 use rusqlite::params;
@@ -25,6 +26,17 @@ pub struct MergeOutcome {
     pub contradictions: Vec<Dot>,
     /// Records that were erased.
     pub erased: Vec<RecordId>,
+}
+
+impl MergeOutcome {
+    /// The same in the words of the replicator.
+    pub fn into_applied(self) -> Applied {
+        Applied {
+            refused: self.refused.into_iter().map(|(_, reason)| reason).collect(),
+            contradictions: self.contradictions,
+            ..Applied::default()
+        }
+    }
 }
 
 impl Writer<'_> {

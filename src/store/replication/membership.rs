@@ -1,15 +1,17 @@
 //! Whether this file belongs to a cluster, and what the cluster decided about nodes and writes.
 
-use memnode_cluster::{ClusterId, NodeName, Vector};
+use memnode_cluster::{ClusterId, Dot, NodeName, Vector};
+use serde_json::{Value, json};
 
 use super::super::error::StoreError;
 use super::super::open::{meta, set_meta};
 use super::super::reader::Reader;
 use super::super::writer::Writer;
-use super::start::{VOID_NAMESPACE, dots};
 
 /// The namespace of what was said about nodes.
 const ROSTER_NAMESPACE: &str = "_roster";
+/// The namespace of writes that were given up.
+const VOID_NAMESPACE: &str = "_void";
 /// The row of `meta` that tells the membership.
 const KEY: &str = "membership";
 
@@ -22,6 +24,11 @@ pub enum Membership {
     Pending,
     /// It belongs to the cluster whose id it carries.
     Joined,
+}
+
+/// Whether records of a namespace say what the cluster decided ([`Reader::decisions`]).
+pub fn holds_decisions(namespace: &str) -> bool {
+    [ROSTER_NAMESPACE, VOID_NAMESPACE].contains(&namespace)
 }
 
 impl Reader<'_> {
@@ -71,4 +78,33 @@ impl Writer<'_> {
     pub fn set_joined(&mut self) -> Result<(), StoreError> {
         set_meta(self.connection(), KEY, "joined")
     }
+
+    /// Says on all nodes that nothing is kept for a node any more.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn forget_node(&mut self, node: &NodeName) -> Result<(), StoreError> {
+        self.write_reserved(ROSTER_NAMESPACE, node.as_str(), &json!({"state": "forgotten"}))?;
+        Ok(())
+    }
+
+    /// Says on all nodes that a write is waited for no longer.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn void(&mut self, dot: &Dot) -> Result<(), StoreError> {
+        self.write_reserved(VOID_NAMESPACE, &dot.to_string(), &json!({"state": "void"}))?;
+        Ok(())
+    }
+}
+
+/// The dots that records are named by; other keys say nothing to this version.
+fn dots(records: &[(String, Value)]) -> Vector {
+    let mut voided = Vector::default();
+    for (key, value) in records {
+        if let (Ok(dot), false) = (key.parse::<Dot>(), value.is_null()) {
+            voided.insert(&dot);
+        }
+    }
+    voided
 }

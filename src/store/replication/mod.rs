@@ -22,11 +22,10 @@ pub(super) mod snapshot;
 pub(super) mod start;
 mod transfer;
 
-pub use batch::{BatchOutcome, Cursor, Incoming};
+pub use batch::BatchOutcome;
 pub use conflicts::Conflict;
 pub use join::MergeOutcome;
-pub use members::{Member, MemberState};
-pub use membership::Membership;
+pub use membership::{Membership, holds_decisions};
 pub use quarantine::Quarantined;
 pub use snapshot::{Installed, Snapshot};
-pub use start::{Beat, OwnHead, ReplicaStart};
+pub use start::{Beat, OwnHead};

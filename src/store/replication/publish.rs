@@ -51,7 +51,8 @@ impl Reader<'_> {
 }
 
 impl Writer<'_> {
-    /// Notes that a message of the stream holds `lo..=hi` of an own origin.
+    /// Notes that `lo..=hi` of an own origin need not be sent any more: a message of the stream
+    /// holds them, or nothing is kept of them.
     ///
     /// # Errors
     /// Those of the file.
@@ -60,11 +61,12 @@ impl Writer<'_> {
         origin: &Origin,
         lo: u64,
         hi: u64,
-        stream_seq: u64,
+        stream_seq: Option<u64>,
     ) -> Result<(), StoreError> {
         let connection = self.connection();
         let origin_id = applied::origin_row(connection, origin)?;
         applied::insert_into(connection, "published", origin_id, lo, hi)?;
+        let Some(stream_seq) = stream_seq else { return Ok(()) };
         connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO message (origin_id, lo, hi, stream_seq, at) \
@@ -102,10 +104,8 @@ impl Reader<'_> {
 }
 
 /// The writes of this file that are kept and not in the stream.
-pub(super) fn unpublished(
-    connection: &Connection,
-) -> Result<Vec<(Origin, IntervalSet)>, StoreError> {
-    let mut found = Vec::new();
+pub(super) fn unpublished(connection: &Connection) -> Result<Vector, StoreError> {
+    let mut found = Vector::default();
     for (origin_id, origin) in kept_origins(connection)? {
         let applied = applied::intervals(connection, "applied", origin_id)?;
         let published = applied::intervals(connection, "published", origin_id)?;
@@ -113,9 +113,7 @@ pub(super) fn unpublished(
         for (lo, hi) in applied.subtract(&published).iter() {
             kept_within(connection, origin_id, (lo, hi), &mut rest)?;
         }
-        if !rest.is_empty() {
-            found.push((origin, rest));
-        }
+        found.replace(&origin, rest);
     }
     Ok(found)
 }

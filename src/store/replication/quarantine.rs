@@ -1,5 +1,6 @@
 //! Writes that cannot be applied here: kept, shown, tried again.
 
+use memnode_cluster::replicator::Incoming;
 use memnode_cluster::{DecodeError, Dot, IntervalSet, Op, Vector};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -7,7 +8,7 @@ use super::super::applied;
 use super::super::error::StoreError;
 use super::super::reader::Reader;
 use super::super::writer::Writer;
-use super::batch::{BatchOutcome, Incoming};
+use super::batch::BatchOutcome;
 
 /// Quarantined writes that are tried at a time.
 const RETRY_COUNT: usize = 256;

@@ -38,14 +38,6 @@ impl Reader<'_> {
         found.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(found)
     }
-
-    /// The reserved namespaces that hold anything.
-    pub(super) fn reserved_namespaces(&self) -> Result<Vec<String>, StoreError> {
-        let sql = format!("SELECT DISTINCT namespace FROM memory WHERE {IS_RESERVED}");
-        let mut statement = self.connection().prepare_cached(&sql)?;
-        let found = statement.query_map([], |row| row.get(0))?;
-        Ok(found.collect::<Result<_, _>>()?)
-    }
 }
 
 fn entry(record: &Record) -> Option<(String, Value)> {

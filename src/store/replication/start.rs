@@ -1,48 +1,19 @@
 //! What replication needs to know when it starts, and at every heartbeat.
 
-use std::collections::BTreeMap;
-
-use memnode_cluster::{ClusterId, Dot, IntervalSet, Origin, Vector};
+use memnode_cluster::replicator::{Position, Start};
+use memnode_cluster::{Origin, Vector};
 use rusqlite::{Connection, OptionalExtension};
-use serde_json::Value;
 
 use super::super::applied;
 use super::super::digest;
 use super::super::error::StoreError;
-use super::super::open::meta;
 use super::super::reader::Reader;
 use super::super::writer::WriterState;
-use super::batch::Cursor;
-use super::members::{Member, members};
+use super::members::members;
 use super::publish::unpublished;
 
-/// The namespace of dots that an administrator gave up.
-pub(super) const VOID_NAMESPACE: &str = "_void";
 /// How long after a change its time may be noted, in seconds.
 const CHANGED_SLACK_SECONDS: f64 = 60.0;
-
-/// What a node was when it was last closed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReplicaStart {
-    /// The cluster that the file belongs to.
-    pub cluster: ClusterId,
-    /// Whether nothing was ever written here.
-    pub is_fresh: bool,
-    /// What is applied.
-    pub vector: Vector,
-    /// What lies in quarantine.
-    pub held: Vector,
-    /// How far the stream was read.
-    pub cursor: Option<Cursor>,
-    /// Own writes of all runs that are kept and not in the stream.
-    pub unpublished: Vec<(Origin, IntervalSet)>,
-    /// The live records of every reserved namespace: key and value.
-    pub reserved: BTreeMap<String, Vec<(String, Value)>>,
-    /// The nodes that are remembered.
-    pub members: Vec<Member>,
-    /// Dots that an administrator gave up.
-    pub voided: Vector,
-}
 
 /// What a node says of itself, of one snapshot.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,29 +42,22 @@ pub struct OwnHead {
 }
 
 impl Reader<'_> {
-    /// What replication starts from.
+    /// What replication starts from; `now` in Unix seconds.
     ///
     /// # Errors
     /// Those of the file.
-    pub fn replica_start(&self) -> Result<ReplicaStart, StoreError> {
+    pub fn replica_start(&self, now: f64) -> Result<Start, StoreError> {
         let connection = self.connection();
-        let cluster: [u8; 16] = meta(connection, "cluster_id")?
-            .ok_or_else(|| StoreError::Damaged("the file has no cluster id".to_owned()))?;
         let vector = applied::read(connection)?;
         let has_rows = connection.prepare_cached("SELECT 1 FROM memory LIMIT 1")?.exists([])?;
-        let mut reserved = BTreeMap::new();
-        for namespace in self.reserved_namespaces()? {
-            reserved.insert(namespace.clone(), self.reserved(&namespace)?);
-        }
-        Ok(ReplicaStart {
-            cluster: ClusterId(cluster),
+        let (_, voided) = self.decisions()?;
+        Ok(Start {
             is_fresh: !has_rows && vector.is_empty(),
             held: applied::held(connection)?,
             cursor: cursor(connection)?,
             unpublished: unpublished(connection)?,
-            members: members(connection)?,
-            voided: reserved.get(VOID_NAMESPACE).map(dots).unwrap_or_default(),
-            reserved,
+            members: members(connection, now)?,
+            voided,
             vector,
         })
     }
@@ -127,24 +91,13 @@ impl Reader<'_> {
     }
 }
 
-fn cursor(connection: &Connection) -> Result<Option<Cursor>, StoreError> {
+fn cursor(connection: &Connection) -> Result<Option<Position>, StoreError> {
     let sql = "SELECT stream_created, seq FROM cursor LIMIT 1";
     let mut statement = connection.prepare_cached(sql)?;
     let found = statement
-        .query_row([], |row| Ok(Cursor { stream_created: row.get(0)?, seq: row.get(1)? }))
+        .query_row([], |row| Ok(Position { created: row.get(0)?, seq: row.get(1)? }))
         .optional()?;
     Ok(found)
-}
-
-/// The dots that records are named by; other keys say nothing to this version.
-pub(super) fn dots(records: &Vec<(String, Value)>) -> Vector {
-    let mut voided = Vector::default();
-    for (key, value) in records {
-        if let (Ok(dot), false) = (key.parse::<Dot>(), value.is_null()) {
-            voided.insert(&dot);
-        }
-    }
-    voided
 }
 
 /// The last number that this run drew, as it is on disk.

@@ -1,5 +1,6 @@
 //! Two files that exchange their writes, in whatever order and however often.
 
+use memnode_cluster::replicator::Incoming;
 use memnode_cluster::{Op, UpdateValues};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,7 +8,6 @@ use proptest::sample::select;
 
 use super::*;
 use crate::memory::Memory;
-use crate::store::Incoming;
 
 const TEXTS: [&str; 3] = ["alpha", "Alpha ", "beta"];
 const TAGS: [&str; 3] = ["one", "two", "three"];

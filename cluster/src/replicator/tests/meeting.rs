@@ -11,7 +11,7 @@ fn prunes(effects: &[Effect]) -> Vec<Vector> {
 }
 
 fn member(node: &str, age_ms: u64, applied: Vector) -> Member {
-    Member { node: name(node), age_ms, state: MemberState::Joined, vector: applied }
+    Member { node: name(node), age_ms, vector: applied }
 }
 
 const HOUR_MS: u64 = 3_600_000;
@@ -133,7 +133,7 @@ fn an_echo_is_told_from_a_twin_by_its_bytes() {
     let mut node = Node::connected(Start::default());
     node.feed(Input::Committed { origin: origin("me", 1), head: 1 });
     let hashes = vec![payload_hash(&payload("me", 1))];
-    node.feed(Input::Published { origin: origin("me", 1), lo: 1, hi: 1, seq: 1, hashes });
+    node.feed(Input::Published { origin: origin("me", 1), lo: 1, hi: 1, seq: Some(1), hashes });
     assert!(!node.read(1, 1, batch("me", 1, 1)).contains(&Effect::NewEpoch));
     let twin = Batch { ops: vec![payload("me", 2).into()], ..batch("me", 1, 1) };
     assert!(node.read(1, 2, twin).contains(&Effect::NewEpoch));

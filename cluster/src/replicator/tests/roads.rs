@@ -7,7 +7,7 @@ fn committed(head: u64) -> Input {
 }
 
 fn published(lo: u64, hi: u64) -> Input {
-    Input::Published { origin: origin("me", 1), lo, hi, seq: hi, hashes: vec![] }
+    Input::Published { origin: origin("me", 1), lo, hi, seq: Some(hi), hashes: vec![] }
 }
 
 fn failed(lo: u64, hi: u64, refused: Option<&str>) -> Input {
@@ -35,7 +35,7 @@ fn own_ops_wait_for_the_stream_and_go_out_in_runs() {
     node.feed(published(65, 70));
     assert!(node.replicator.is_logged(&dot("me", 70)) && !node.replicator.is_logged(&dot("me", 3)));
     let marks = node.wait(1_000);
-    assert!(marks.contains(&Effect::MarkPublished(vec![(origin("me", 1), 65, 70, 70)])));
+    assert!(marks.contains(&Effect::MarkPublished(vec![(origin("me", 1), 65, 70, Some(70))])));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use proptest::sample::Index;
 
 use super::*;
 
-fn cursor(seq: u64) -> Cursor {
-    Cursor { stream_created: "2026-11-22T15:26:24Z".to_owned(), seq }
+fn cursor(seq: u64) -> Position {
+    Position { created: "2026-11-22T15:26:24Z".to_owned(), seq }
 }
 
 /// An op like the first of `file`, changed.
@@ -37,10 +37,10 @@ fn a_batch_is_taken_in_once_together_with_its_cursor() {
     let outcome = b.write(|writer| writer.apply_batch(&twice, Some(&cursor(7)))).unwrap();
     assert_eq!(outcome.applied, vector(&[("a", 1, 3)]));
     assert!(outcome.held.is_empty() && outcome.far_ahead.is_empty());
-    assert_eq!(b.reader().replica_start().unwrap().cursor, Some(cursor(7)));
+    assert_eq!(b.reader().replica_start(9.0).unwrap().cursor, Some(cursor(7)));
     let again = b.write(|writer| writer.apply_batch(&batch, Some(&cursor(8)))).unwrap();
     assert_eq!(again, BatchOutcome::default());
-    assert_eq!(b.reader().replica_start().unwrap().cursor, Some(cursor(8)));
+    assert_eq!(b.reader().replica_start(9.0).unwrap().cursor, Some(cursor(8)));
     check_equal(&a, &b);
 }
 
@@ -57,11 +57,11 @@ fn a_name_that_no_write_can_have_is_passed_over() {
 #[test]
 fn another_stream_has_another_cursor() {
     let mut file = File::new("a");
-    let other = Cursor { stream_created: "later".to_owned(), seq: 1 };
+    let other = Position { created: "later".to_owned(), seq: 1 };
     for cursor in [cursor(7), other.clone()] {
         file.write(|writer| writer.apply_batch(&[], Some(&cursor))).unwrap();
     }
-    assert_eq!(file.reader().replica_start().unwrap().cursor, Some(other));
+    assert_eq!(file.reader().replica_start(9.0).unwrap().cursor, Some(other));
     assert_eq!(file.number("SELECT count(*) FROM cursor"), 1);
 }
 

@@ -159,7 +159,7 @@ fn own_writes_of_earlier_runs_may_be_adopted() {
     restored.check_sound();
     follow(&mut b, &restored);
     check_equal(&restored, &b);
-    let start = restored.reader().replica_start().unwrap();
+    let start = restored.reader().replica_start(9.0).unwrap();
     let unpublished: Vec<_> =
         start.unpublished.iter().map(|(o, set)| (o.epoch, set.count())).collect();
     assert_eq!(unpublished, [(1, 1), (2, 2)]);
@@ -196,8 +196,8 @@ fn another_cluster_takes_state_and_dots_over_and_nothing_else() {
     let id = memnode_cluster::ClusterId([9; 16]);
     a.write(|writer| writer.set_cluster(id)).unwrap();
     assert_eq!(a.reader().digest().unwrap(), before);
-    let start = a.reader().replica_start().unwrap();
-    assert_eq!((start.cluster, start.cursor), (id, None));
+    let start = a.reader().replica_start(9.0).unwrap();
+    assert_eq!((a.reader().cluster_id().unwrap(), start.cursor), (id, None));
     assert!(start.unpublished.is_empty() && !start.is_fresh);
     assert_eq!(a.reader().op_bytes().unwrap(), (0, 0));
     a.create("two");

@@ -9,12 +9,13 @@ mod serving;
 mod snapshots;
 mod vectors;
 
+use memnode_cluster::replicator::{Incoming, Position};
 use memnode_cluster::wire::TransferRecord;
 use memnode_cluster::{Dot, NodeName, Op, Origin, RecordId, UpdateValues, Vector};
 
 use super::*;
 use crate::memory::Memory;
-use crate::store::{BatchOutcome, Cursor, Incoming, MergeOutcome};
+use crate::store::{BatchOutcome, MergeOutcome};
 
 /// An op as it comes from a stream.
 fn incoming(payload: &[u8]) -> Incoming {

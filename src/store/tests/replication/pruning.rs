@@ -20,16 +20,15 @@ fn what_everyone_has_goes_but_own_writes_wait_for_the_stream() {
     follow(&mut a, &b);
     let everywhere = vector(&[("a", 1, 3), ("b", 1, 2), ("c", 1, 9)]);
     assert_eq!(a.write(|writer| writer.prune_ops(&everywhere, 100)).unwrap(), 2);
-    a.write(|writer| writer.mark_published(&origin("a", 1), 1, 2, 5)).unwrap();
-    a.write(|writer| writer.mark_published(&origin("a", 1), 4, 4, 6)).unwrap();
+    a.write(|writer| writer.mark_published(&origin("a", 1), 1, 2, Some(5))).unwrap();
+    a.write(|writer| writer.mark_published(&origin("a", 1), 4, 4, Some(6))).unwrap();
     assert_eq!(a.write(|writer| writer.prune_ops(&everywhere, 1)).unwrap(), 1, "one at a time");
     assert_eq!(a.write(|writer| writer.prune_ops(&everywhere, 1)).unwrap(), 1);
     assert_eq!(a.write(|writer| writer.prune_ops(&everywhere, 1)).unwrap(), 0);
     let left = [("a", 3), ("a", 4), ("b", 3)].map(|(node, oseq)| (node.to_owned(), oseq));
     assert_eq!(oseqs(&a), left);
-    let start = a.reader().replica_start().unwrap();
-    assert_eq!(start.unpublished.len(), 1);
-    assert_eq!(start.unpublished[0].1.iter().collect::<Vec<_>>(), [(3, 3)]);
+    let start = a.reader().replica_start(9.0).unwrap();
+    assert_eq!(start.unpublished, Vector::from_iter([dot("a", 1, 3)]));
     assert_eq!(start.vector, vector(&[("a", 1, 4), ("b", 1, 3)]), "dots stay");
     a.check_sound();
 }
@@ -69,13 +68,15 @@ fn a_node_on_its_own_keeps_no_payloads() {
 #[test]
 fn messages_of_the_stream_are_found_by_what_they_hold() {
     let mut a = writer_of("a", 2);
-    a.write(|writer| writer.mark_published(&origin("a", 1), 1, 1, 41)).unwrap();
-    a.write(|writer| writer.mark_published(&origin("a", 1), 2, 2, 42)).unwrap();
+    a.write(|writer| writer.mark_published(&origin("a", 1), 1, 1, Some(41))).unwrap();
+    a.write(|writer| writer.mark_published(&origin("a", 1), 2, 2, Some(42))).unwrap();
     update(&mut a, "a 0", "fact");
-    a.write(|writer| writer.mark_published(&origin("a", 1), 3, 3, 43)).unwrap();
+    a.write(|writer| writer.mark_published(&origin("a", 1), 3, 3, Some(43))).unwrap();
     let id = RecordId::new("default", ContentHash::of("a 0").as_bytes());
     let found = a.reader().messages_of(&NodeName::new("a").unwrap(), &id).unwrap();
     assert_eq!(found, [(origin("a", 1), 41), (origin("a", 1), 43)]);
+    update(&mut a, "a 0", "never sent");
+    a.write(|writer| writer.mark_published(&origin("a", 1), 4, 4, None)).unwrap();
     a.write(|writer| writer.purge(&target("a 0"))).unwrap();
     let found = a.reader().messages_of(&NodeName::new("a").unwrap(), &id).unwrap();
     assert_eq!(found.len(), 2, "an erasure must still find them");

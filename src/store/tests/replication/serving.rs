@@ -1,10 +1,11 @@
 //! What a node gives away: ranges, payloads, heartbeats, what it starts from.
 
 use memnode_cluster::IntervalSet;
+use memnode_cluster::replicator::Member;
 use memnode_cluster::wire::{RECORD_PAGE_BYTES_MAX, Reply};
 
 use super::*;
-use crate::store::{Member, MemberState, OwnHead};
+use crate::store::OwnHead;
 
 fn set(ranges: &[(u64, u64)]) -> IntervalSet {
     let mut set = IntervalSet::default();
@@ -94,22 +95,19 @@ fn a_heartbeat_is_of_one_moment() {
 #[test]
 fn a_new_file_is_fresh_and_one_that_only_holds_is_not_empty_handed() {
     let mut file = File::new("a");
-    let start = file.reader().replica_start().unwrap();
+    let start = file.reader().replica_start(9.0).unwrap();
     assert!(start.is_fresh && start.vector.is_empty() && start.members.is_empty());
-    let member = Member {
-        node: NodeName::new("b").unwrap(),
-        seen_at: 5.0,
-        state: MemberState::Joined,
-        vector: vector(&[("b", 1, 4)]),
-    };
+    let member =
+        Member { node: NodeName::new("b").unwrap(), age_ms: 4_000, vector: vector(&[("b", 1, 4)]) };
     file.write(|writer| writer.remember_member(&member)).unwrap();
-    let forgotten = Member { state: MemberState::Forgotten, ..member.clone() };
-    file.write(|writer| writer.remember_member(&forgotten)).unwrap();
+    let later = Member { age_ms: 1_000, vector: vector(&[("b", 1, 5)]), ..member };
+    file.write(|writer| writer.remember_member(&later)).unwrap();
+    let now = file.now_ms as f64 / 1000.0;
     file.create("one");
-    let start = file.reader().replica_start().unwrap();
+    let start = file.reader().replica_start(now + 2.0).unwrap();
     assert!(!start.is_fresh);
-    assert_eq!(start.members, [forgotten]);
-    assert_eq!(start.unpublished, [(origin("a", 1), set(&[(1, 1)]))]);
+    assert_eq!(start.members, [Member { age_ms: 3_000, ..later }]);
+    assert_eq!(start.unpublished, vector(&[("a", 1, 1)]));
 }
 
 #[test]

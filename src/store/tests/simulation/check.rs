@@ -92,7 +92,7 @@ impl World {
     fn check_cursor(&mut self, node: usize, mut known: Vector) {
         let place = &self.nodes[node];
         let Some(cursor) = place.disk.cursor() else { return };
-        if cursor.stream_created != self.log.created() {
+        if cursor.created != self.log.created() {
             return;
         }
         known.join(&place.disk.reader().held().unwrap());

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use memnode_cluster::replicator::{Applied, Incoming, Member, MemberState, Position, Start};
+use memnode_cluster::replicator::{Applied, Incoming, Member, Position, Start};
 use memnode_cluster::wire::TransferRecord;
 use memnode_cluster::{Dot, IntervalSet, NodeName, Op, Origin, Record, RecordId, Vector};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::super::super::apply::{self, Meaning, Model, Source, Subject};
-use super::super::super::replication::{self, Beat, Cursor, prune};
+use super::super::super::replication::{Beat, prune};
 use super::super::super::{
     Reader, StoreError, Writer, WriterState, applied, initialise, open, record,
 };
@@ -103,20 +103,7 @@ impl Disk {
         self.epoch = epoch;
         self.state =
             WriterState::new(&self.connection, self.node.clone(), epoch, true, now_ms).unwrap();
-        let start = self.reader().replica_start().unwrap();
-        let mut unpublished = Vector::default();
-        for (origin, set) in &start.unpublished {
-            unpublished.replace(origin, set.clone());
-        }
-        Start {
-            is_fresh: start.is_fresh,
-            vector: start.vector,
-            held: start.held,
-            voided: start.voided,
-            cursor: start.cursor.map(|c| Position { created: c.stream_created, seq: c.seq }),
-            unpublished,
-            members: start.members.into_iter().map(|member| member_of(member, now_ms)).collect(),
-        }
+        self.reader().replica_start(now_ms as f64 / 1000.0).unwrap()
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -151,21 +138,9 @@ impl Disk {
         ops: Vec<Incoming>,
         position: Option<Position>,
     ) -> Applied {
-        let dots: Vector = ops.iter().map(|op| op.dot.clone()).collect();
-        let batch: Vec<replication::Incoming> = ops
-            .into_iter()
-            .map(|op| replication::Incoming { dot: op.dot, payload: op.payload, op: op.op })
-            .collect();
-        let cursor = position.map(|p| Cursor { stream_created: p.created, seq: p.seq });
         let outcome =
-            self.write(now_ms, |writer| writer.apply_batch(&batch, cursor.as_ref())).unwrap();
-        Applied {
-            applied: dots.subtract(&outcome.held),
-            held: outcome.held,
-            far_ahead: outcome.far_ahead,
-            contradictions: outcome.contradictions,
-            ..Applied::default()
-        }
+            self.write(now_ms, |writer| writer.apply_batch(&ops, position.as_ref())).unwrap();
+        outcome.into_applied(&ops)
     }
 
     pub(super) fn merge(
@@ -175,13 +150,9 @@ impl Disk {
         ours: &Vector,
         theirs: &Vector,
     ) -> Applied {
-        let outcome =
-            self.write(now_ms, |writer| writer.merge_records(records, ours, theirs)).unwrap();
-        Applied {
-            refused: outcome.refused.into_iter().map(|(_, reason)| reason).collect(),
-            contradictions: outcome.contradictions,
-            ..Applied::default()
-        }
+        self.write(now_ms, |writer| writer.merge_records(records, ours, theirs))
+            .unwrap()
+            .into_applied()
     }
 
     pub(super) fn adopt(&mut self, now_ms: u64, vector: &Vector) -> Applied {
@@ -190,13 +161,7 @@ impl Disk {
     }
 
     pub(super) fn remember(&mut self, now_ms: u64, member: &Member) {
-        let member = replication::Member {
-            node: member.node.clone(),
-            seen_at: (now_ms - member.age_ms.min(now_ms)) as f64 / 1000.0,
-            state: replication::MemberState::Joined,
-            vector: member.vector.clone(),
-        };
-        self.write(now_ms, |writer| writer.remember_member(&member)).unwrap();
+        self.write(now_ms, |writer| writer.remember_member(member)).unwrap();
     }
 
     /// What a heartbeat says; the file is read again only when it changed.
@@ -248,8 +213,8 @@ impl Disk {
         record::load(&self.connection, id).unwrap().map(|found| found.record).unwrap_or_default()
     }
 
-    pub(super) fn cursor(&self) -> Option<Cursor> {
-        self.reader().replica_start().unwrap().cursor
+    pub(super) fn cursor(&self) -> Option<Position> {
+        self.reader().replica_start(0.0).unwrap().cursor
     }
 
     /// Writes in quarantine.
@@ -319,15 +284,5 @@ impl Disk {
         .unwrap();
         self.state.forget();
         op
-    }
-}
-
-fn member_of(member: replication::Member, now_ms: u64) -> Member {
-    let seen_ms = (member.seen_at * 1000.0) as u64;
-    Member {
-        node: member.node,
-        age_ms: now_ms.saturating_sub(seen_ms),
-        state: MemberState::Joined,
-        vector: member.vector,
     }
 }

@@ -3,13 +3,16 @@
 use memnode_cluster::replicator::{
     AlarmKind, Applied, Asked, Effect, Incoming, Input, payload_hash,
 };
-use memnode_cluster::wire::{self, Ack, Batch, Heartbeat, Reply, Request, Root};
+use memnode_cluster::wire::{self, Ack, Batch, Heartbeat, Reply, Request, Root, Stretch};
 use memnode_cluster::{Origin, Vector};
 
 use super::CLUSTER;
 use super::defect::Defect;
 use super::world::{Event, Question, StreamReader, World};
 use crate::replica::answer;
+
+/// What a message holds, where it is, and what its ops are known by.
+type Sent = (u64, u64, Option<u64>, Vec<u64>);
 
 /// How long an answer is waited for.
 const REQUEST_TIMEOUT_MS: u64 = 5_000;
@@ -156,66 +159,53 @@ impl World {
 
     /// Own ops into the stream: some of the messages, or their confirmations, may get lost.
     fn publish(&mut self, node: usize, run: u64, origin: &Origin, lo: u64, hi: u64) {
-        let mut next = lo;
         let payloads = self.nodes[node].disk.payloads(origin, lo, hi);
-        let mut failed = None;
-        for (first, run_of_ops) in self.cut(payloads) {
-            let last = first + run_of_ops.len() as u64 - 1;
-            if self.now < self.nodes[node].refused_until {
-                failed = Some(Some("no room".to_owned()));
-                break;
-            }
-            if !self.is_connected(node) || self.is_lost() {
-                failed = Some(None);
-                break;
-            }
-            let hashes = run_of_ops.iter().map(|payload| payload_hash(payload)).collect();
-            let batch = Batch {
-                cluster: CLUSTER,
-                run,
-                origin: origin.clone(),
-                lo: first,
-                ops: run_of_ops.into_iter().map(Into::into).collect(),
-                wants_ack: self.random.chance(50),
+        let bytes_max = 500 * self.random.between(1, 8) as usize;
+        for stretch in wire::cut(lo, hi, payloads, bytes_max) {
+            let told = match stretch {
+                Stretch::Ops { lo, payloads } => self.publish_one(node, run, origin, lo, payloads),
+                Stretch::Missing { lo, hi } => Ok((lo, hi, None, Vec::new())),
             };
-            let seq = self.append(wire::to_bytes(&batch));
-            if self.is_lost() {
-                failed = Some(None);
-                break;
+            let (origin, delay) = (origin.clone(), self.any_delay());
+            let input = match told {
+                Ok((lo, hi, seq, hashes)) => Input::Published { origin, lo, hi, seq, hashes },
+                Err((lo, refused)) => Input::PublishFailed { origin, lo, hi, refused },
+            };
+            let is_over = matches!(input, Input::PublishFailed { .. });
+            self.after(delay, Event::Input(run, input));
+            if is_over {
+                return;
             }
-            let published =
-                Input::Published { origin: origin.clone(), lo: next, hi: last, seq, hashes };
-            let delay = self.any_delay();
-            self.after(delay, Event::Input(run, published));
-            next = last + 1;
         }
-        let end = match failed {
-            Some(refused) => Input::PublishFailed { origin: origin.clone(), lo: next, hi, refused },
-            None if next <= hi => {
-                let (origin, hashes) = (origin.clone(), Vec::new());
-                Input::Published { origin, lo: next, hi, seq: 0, hashes }
-            }
-            None => return,
-        };
-        let delay = self.any_delay();
-        self.after(delay, Event::Input(run, end));
     }
 
-    /// Consecutive ops, as many as a message may have.
-    fn cut(&mut self, payloads: Vec<(u64, Vec<u8>)>) -> Vec<(u64, Vec<Vec<u8>>)> {
-        let count_max = self.random.between(1, 8) as usize;
-        let mut messages: Vec<(u64, Vec<Vec<u8>>)> = Vec::new();
-        for (oseq, payload) in payloads {
-            match messages.last_mut() {
-                Some((first, run))
-                    if *first + run.len() as u64 == oseq && run.len() < count_max =>
-                {
-                    run.push(payload);
-                }
-                _ => messages.push((oseq, vec![payload])),
-            }
+    /// One message: what it holds, where it is, and what it is known by; or what was not sent.
+    fn publish_one(
+        &mut self,
+        node: usize,
+        run: u64,
+        origin: &Origin,
+        lo: u64,
+        payloads: Vec<Vec<u8>>,
+    ) -> Result<Sent, (u64, Option<String>)> {
+        if self.now < self.nodes[node].refused_until {
+            return Err((lo, Some("no room".to_owned())));
         }
-        messages
+        if !self.is_connected(node) || self.is_lost() {
+            return Err((lo, None));
+        }
+        let hashes = payloads.iter().map(|payload| payload_hash(payload)).collect();
+        let batch = Batch {
+            cluster: CLUSTER,
+            run,
+            origin: origin.clone(),
+            lo,
+            ops: payloads.into_iter().map(Into::into).collect(),
+            wants_ack: self.random.chance(50),
+        };
+        let hi = batch.hi().expect("a message holds an op");
+        let seq = self.append(wire::to_bytes(&batch));
+        if self.is_lost() { Err((lo, None)) } else { Ok((lo, hi, Some(seq), hashes)) }
     }
 
     /// Appends a message and wakes everybody's reader.
