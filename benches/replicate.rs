@@ -1,7 +1,8 @@
 //! What replication costs and how far behind a node is, over one NATS server on loopback.
 //!
-//! Nodes are stores with their replication, all in this process: no HTTP, no model. An argument
-//! changes the number of memories that a node catches up with (100,000).
+//! Nodes are stores with their replication, all in this process: no HTTP, no model. A number as an
+//! argument changes how many memories a node catches up with (100,000); `lag`, `cost`, `catch-up`
+//! and `sizes` choose parts.
 
 mod common;
 
@@ -44,18 +45,31 @@ fn main() {
 }
 
 async fn run(count: usize) {
-    let mut rows = vec![row(["from commit on one node", "p50", "p99", "CPU a write"])];
-    rows.push(raw().await);
-    for nodes in [2, 3, 5] {
-        rows.extend(lag(nodes).await);
+    let parts = ["lag", "cost", "catch-up", "sizes"];
+    let named: Vec<String> =
+        std::env::args().filter(|argument| parts.contains(&argument.as_str())).collect();
+    let wants = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    if wants("lag") {
+        let mut rows = vec![row(["from commit on one node", "p50", "p99", "CPU a write"])];
+        rows.push(raw().await);
+        for nodes in [2, 3, 5] {
+            rows.extend(lag(nodes).await);
+        }
+        table("100 writes a second with a vector of 384 numbers, loopback", &rows);
     }
-    table("100 writes a second with a vector of 384 numbers, loopback", &rows);
-    let mut rows = vec![row(["writes one by one", "wall p50", "CPU each", "of standalone"])];
-    rows.extend(cost().await);
-    table("the local write path, fsync included", &rows);
-    let mut rows = vec![row(["way", "memories", "wall", "a second", "CPU"])];
-    rows.extend(catch_up(count).await);
-    table("an empty node catches up", &rows);
+    if wants("cost") {
+        let mut rows = vec![row(["writes one by one", "wall p50", "CPU each", "of standalone"])];
+        rows.extend(cost().await);
+        table("the local write path, fsync included", &rows);
+    }
+    if wants("catch-up") {
+        let mut rows = vec![row(["way", "memories", "wall", "a second", "CPU"])];
+        rows.extend(catch_up(count).await);
+        table("an empty node catches up", &rows);
+    }
+    if wants("sizes") {
+        table("bytes", &sizes().await);
+    }
 }
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
@@ -338,4 +352,35 @@ async fn fill(path: &Path, texts: &[String], keeps_ops: bool) {
         write.await.expect("a group of writes");
     }
     store.close();
+}
+
+/// How long the things are that nodes send and keep.
+async fn sizes() -> Vec<Vec<String>> {
+    const COUNT: usize = 1_000;
+    let (directory, nats) = (tempfile::tempdir().expect("a directory"), NatsServer::start());
+    let node = Node::start(directory.path(), "node-1", &nats).await;
+    node.connected().await;
+    let mut random = StdRng::seed_from_u64(SEED);
+    for text in texts(COUNT, 40) {
+        node.create(&text, vector(&mut random)).await;
+    }
+    let kept = node.store.read(DEADLINE, |reader| reader.op_bytes()).await.expect("counted");
+    let beat = nats.next_message_bytes("mem.bench.hb.*").await;
+    let until = Instant::now() + DEADLINE;
+    while node.replica().status().outbox_count > 0 {
+        assert!(Instant::now() < until, "not sent in time");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (messages, bytes) = nats.stream_size("memnode-bench").await;
+    let snapshot = node.replica().snapshot().await.expect("made");
+    let each = |bytes: u64, count: u64| format!("{:.0}", bytes as f64 / count as f64);
+    let rows = vec![
+        row(["what", "bytes"]),
+        row(["an op as a node keeps it", &each(kept.1, kept.0)]),
+        row(["a message of one op in the stream", &each(bytes, messages)]),
+        row(["a heartbeat of a cluster with one run", &beat.to_string()]),
+        row(["a memory in a snapshot", &each(snapshot.bytes, snapshot.record_count)]),
+    ];
+    node.stop().await;
+    rows
 }

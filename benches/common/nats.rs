@@ -55,6 +55,21 @@ impl NatsServer {
         self.url.clone()
     }
 
+    /// The length of the next message on a subject.
+    pub async fn next_message_bytes(&self, subject: &'static str) -> usize {
+        let client = async_nats::connect(&self.url).await.expect("it connects");
+        let mut messages = client.subscribe(subject).await.expect("subscribed");
+        messages.next().await.expect("a message").payload.len()
+    }
+
+    /// Messages of a stream, and the bytes that the server keeps for them.
+    pub async fn stream_size(&self, name: &str) -> (u64, u64) {
+        let client = async_nats::connect(&self.url).await.expect("it connects");
+        let stream = jetstream::new(client).get_stream(name).await.expect("the stream");
+        let state = &stream.cached_info().state;
+        (state.messages, state.bytes)
+    }
+
     /// Times messages from publishing to a pull consumer; gives CPU of this process and the
     /// server too.
     pub async fn publish_to_consume(

@@ -212,7 +212,8 @@ fn a_file_of_the_first_schema_is_brought_up_to_date() {
              CREATE TABLE op (origin_id INTEGER NOT NULL, oseq INTEGER NOT NULL, id BLOB NOT NULL,
                payload BLOB NOT NULL, stream_seq INTEGER, PRIMARY KEY (origin_id, oseq))
                STRICT, WITHOUT ROWID;
-             ALTER TABLE roster DROP COLUMN applied; ALTER TABLE origin DROP COLUMN changed_at;
+             ALTER TABLE roster DROP COLUMN applied;
+             ALTER TABLE roster ADD COLUMN state TEXT NOT NULL DEFAULT ''; ALTER TABLE origin DROP COLUMN changed_at;
              ALTER TABLE origin DROP COLUMN kept_count; ALTER TABLE origin DROP COLUMN kept_bytes;
              PRAGMA user_version = 1",
         )
