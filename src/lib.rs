@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod embed;
 pub mod error;
+pub mod events;
 pub mod http;
 pub mod index;
 pub mod ingest;

@@ -16,6 +16,7 @@ mod crash_kill;
 mod crash_power;
 mod crash_trace;
 mod docs;
+mod events;
 mod faults_network;
 mod faults_nodes;
 mod faults_servers;

@@ -1,9 +1,14 @@
 //! Credentials to a [`Principal`] and what it may do; knows no transport.
 
 mod principal;
+mod ticket;
 
 pub use principal::{Access, Principal};
+pub use ticket::TICKET_LIFETIME;
 
+use std::time::Instant;
+
+use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 
 use crate::{Code, Error, Result};
@@ -21,12 +26,13 @@ pub enum Credential {
 pub struct Authenticator {
     api_key: Option<String>,
     anonymous_allowed: bool,
+    tickets: Mutex<ticket::Tickets>,
 }
 
 impl Authenticator {
     /// With the one configured key, if any, and whether callers without one are let in.
     pub fn new(api_key: Option<String>, anonymous_allowed: bool) -> Self {
-        Authenticator { api_key, anonymous_allowed }
+        Authenticator { api_key, anonymous_allowed, tickets: Mutex::default() }
     }
 
     /// The principal behind a credential. A credential that is present and wrong never falls
@@ -53,6 +59,22 @@ impl Authenticator {
             )
             .reason("credential_missing")),
         }
+    }
+
+    /// Makes a credential that stands for a caller once, and not for long.
+    ///
+    /// # Errors
+    /// `RateLimited` when too many are out.
+    pub fn ticket(&self, who: &Principal) -> Result<String> {
+        self.tickets.lock().issue(who, Instant::now())
+    }
+
+    /// The principal that a ticket stands for; it is good no more after that.
+    ///
+    /// # Errors
+    /// `Unauthenticated`.
+    pub fn redeem(&self, ticket: &str) -> Result<Principal> {
+        self.tickets.lock().redeem(ticket, Instant::now())
     }
 
     /// Compares in constant time. With no key configured every presented key is wrong.

@@ -49,6 +49,8 @@ pub struct Config {
     pub embed: EmbedConfig,
     /// Whether near-duplicates are refused.
     pub dedup: DedupConfig,
+    /// How events are told, and how long they are kept.
+    pub events: EventsConfig,
     /// What clients may have ingested from disk.
     pub ingest: IngestConfig,
     /// What is logged, and how.
@@ -184,6 +186,15 @@ pub struct DedupConfig {
     pub threshold: f64,
     /// Only memories of the last so many hours are compared; 1 to 87,600.
     pub time_window_hours: u32,
+}
+
+/// How events are told, and how long they are kept.
+#[derive(Clone, Debug)]
+pub struct EventsConfig {
+    /// Between two heartbeats; 5 to 300 seconds.
+    pub heartbeat: Duration,
+    /// Rows of the change log that are kept; 10,000 to 100 million.
+    pub log_rows_max: u64,
 }
 
 /// What clients may have ingested from disk.

@@ -14,8 +14,8 @@ use super::secret::REDACTED;
 use super::show::{Effective, Show};
 use super::table::{Setting, by_key};
 use super::{
-    AuthConfig, Config, CorsOrigins, DedupConfig, EmbedConfig, EmbedderConfig, HttpConfig,
-    IngestConfig, LogConfig, NodeConfig, OnnxConfig, OpenAiConfig, StoreConfig,
+    AuthConfig, Config, CorsOrigins, DedupConfig, EmbedConfig, EmbedderConfig, EventsConfig,
+    HttpConfig, IngestConfig, LogConfig, NodeConfig, OnnxConfig, OpenAiConfig, StoreConfig,
 };
 
 type Result<T> = std::result::Result<T, ConfigError>;
@@ -34,11 +34,12 @@ pub(super) fn config(
     let auth = auth(&mut reader, &http)?;
     let embed = embed(&mut reader)?;
     let dedup = dedup(&mut reader)?;
+    let events = events(&mut reader)?;
     let ingest = ingest(&mut reader)?;
     let log = log(&mut reader)?;
     let Reader { mut effective, warnings, .. } = reader;
     effective.sort_by_key(|setting| setting.key);
-    let config = Config { node, cluster, store, http, auth, embed, dedup, ingest, log };
+    let config = Config { node, cluster, store, http, auth, embed, dedup, events, ingest, log };
     validate(&config)?;
     Ok((config, effective, warnings))
 }
@@ -208,6 +209,15 @@ fn dedup(reader: &mut Reader) -> Result<DedupConfig> {
         threshold: reader.required("dedup.threshold", |text| parse::number(text, 0.0..=1.0))?,
         time_window_hours: reader
             .required("dedup.time_window_hours", |text| parse::number(text, 1..=87_600))?,
+    })
+}
+
+fn events(reader: &mut Reader) -> Result<EventsConfig> {
+    let seconds = reader.required("events.heartbeat", |text| parse::number(text, 5..=300_u64))?;
+    let rows = 10_000..=100_000_000_u64;
+    Ok(EventsConfig {
+        heartbeat: Duration::from_secs(seconds),
+        log_rows_max: reader.required("events.log_rows_max", |text| parse::number(text, rows))?,
     })
 }
 

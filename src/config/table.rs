@@ -360,6 +360,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Hours back that count as recent",
     ),
     setting(
+        "events.heartbeat",
+        "MCP_SSE_HEARTBEAT",
+        "sse-heartbeat",
+        kind("SECONDS", "a whole number from 5 to 300"),
+        "Seconds between the heartbeats of event streams",
+    ),
+    setting(
+        "events.log_rows_max",
+        "MEMNODE_EVENT_LOG_ROWS_MAX",
+        "event-log-rows-max",
+        kind("COUNT", "a whole number from 10000 to 100000000"),
+        "Changes kept for event streams that resume, and for histories",
+    ),
+    setting(
         "ingest.roots",
         "MEMNODE_INGEST_ROOTS",
         "ingest-roots",
@@ -391,5 +405,4 @@ pub(super) const WITHOUT_EFFECT: &[&str] = &[
     "MCP_BACKUP_MAX_COUNT",
     "MCP_BACKUP_RETENTION",
     "MCP_MEMORY_BACKUPS_PATH",
-    "MCP_SSE_HEARTBEAT",
 ];

@@ -5,6 +5,7 @@
 mod batch;
 mod cluster;
 mod document;
+mod events;
 mod export;
 mod extract;
 mod forget;
@@ -131,6 +132,7 @@ fn quick() -> OpenApiRouter<AppState> {
         .routes(routes!(cluster::join))
         .routes(routes!(cluster::conflicts))
         .routes(routes!(cluster::sync_status))
+        .routes(routes!(events::ticket))
         .routes(routes!(maintenance::reembed_start, maintenance::reembed_status))
 }
 
@@ -139,6 +141,8 @@ fn long() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(batch::store_batch))
         .routes(routes!(cluster::snapshot))
+        .routes(routes!(events::events))
+        .routes(routes!(events::events_root))
         .routes(routes!(export::export))
         .routes(routes!(import::import))
         .routes(routes!(maintenance::verify))

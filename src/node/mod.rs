@@ -93,6 +93,7 @@ impl Node {
             cluster: config.cluster.name.clone(),
             embedder: LazyEmbedder::start(choice),
             dedup: config.dedup.clone(),
+            events: config.events.clone(),
             time_zone: config.node.time_zone.clone(),
             deadline: config.http.request_timeout,
             tasks: tasks.clone(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -70,6 +71,12 @@ pub(super) fn url_of(listener: &TcpListener) -> Result<String, StartError> {
 pub(super) fn serve_tcp(node: &Arc<Node>, listener: TcpListener) {
     let router = node.router.clone().into_make_service_with_connect_info::<SocketAddr>();
     let shutdown = node.shutdown.clone();
+    // An event is one small write: it must not wait for the answer to the one before.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection gathers small writes");
+        }
+    });
     node.tasks.spawn(async move {
         let served = axum::serve(listener, router)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned())

@@ -11,6 +11,7 @@ mod position;
 mod recall;
 mod reembed;
 mod remember;
+mod watch;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::DedupConfig;
+use crate::config::{DedupConfig, EventsConfig};
 use crate::embed::lazy::{Embedded, LazyEmbedder};
 use crate::memory::{ContentHash, Memory, Namespace};
 use crate::replica::Replica;
@@ -34,6 +35,7 @@ pub use cluster::{
 };
 pub use inspect::DigestView;
 pub use reembed::Reembed;
+pub use watch::{Feed, News};
 
 /// How often a write or search is tried again when the model changes under it.
 const MODEL_CHANGE_TRY_COUNT: usize = 3;
@@ -55,6 +57,8 @@ pub struct ServiceParts {
     pub embedder: Arc<LazyEmbedder>,
     /// Whether and when near-repeats are refused.
     pub dedup: DedupConfig,
+    /// How events are told, and how long they are kept.
+    pub events: EventsConfig,
     /// IANA name; the machine's own when `None`.
     pub time_zone: Option<String>,
     /// How long one request may take.
@@ -71,6 +75,7 @@ pub struct Service {
     parts: Arc<ServiceParts>,
     started: Instant,
     reembed: Arc<Mutex<Option<reembed::Job>>>,
+    live: watch::LiveCell,
 }
 
 /// State of the model.
@@ -98,7 +103,12 @@ pub struct Readiness {
 impl Service {
     /// Puts the parts together.
     pub fn new(parts: ServiceParts) -> Self {
-        Service { parts: Arc::new(parts), started: Instant::now(), reembed: Arc::default() }
+        Service {
+            parts: Arc::new(parts),
+            started: Instant::now(),
+            reembed: Arc::default(),
+            live: watch::LiveCell::default(),
+        }
     }
 
     /// Whether the file and the model can be used.

@@ -1,5 +1,7 @@
 //! Finding: by meaning, by words, by both, by tag and time, and by likeness.
 
+use std::time::Instant;
+
 use memnode_cluster::Embedding;
 
 use super::{MODEL_CHANGE_TRY_COUNT, Service, memory_not_found, model_keeps_changing};
@@ -8,7 +10,7 @@ use crate::index::{self, Candidates, Neighbour, Vectors};
 use crate::memory::rank::{self, Ranked};
 use crate::memory::{
     ContentHash, Filter, Hit, ListQuery, METADATA_KEY_COUNT_MAX, Memory, Namespace, Page, PageAt,
-    QUERY_BYTES_MAX, RESULT_COUNT_MAX, ScoreParts, SearchAnswer, SearchMode, SearchQuery,
+    QUERY_BYTES_MAX, RESULT_COUNT_MAX, ScoreParts, SearchAnswer, SearchMode, SearchQuery, Tag,
 };
 use crate::store::{Known, Located, NEIGHBOUR_COUNT_MAX, PageEnd, Reader, StoreError};
 use crate::{Error, Result};
@@ -45,8 +47,16 @@ impl Service {
     /// # Errors
     /// `InvalidInput` for bounds that are not held; `Forbidden`; those of the model and the file.
     pub async fn search(&self, who: &Principal, mut query: SearchQuery) -> Result<SearchAnswer> {
+        let started = Instant::now();
         query.filter.namespaces = who.readable(&query.filter.namespaces)?;
         check(&query)?;
+        let (namespaces, text) = (query.filter.namespaces.clone(), query.text.clone());
+        let answer = self.search_checked(query).await?;
+        self.announce_search(namespaces, &text, &answer, started);
+        Ok(answer)
+    }
+
+    async fn search_checked(&self, query: SearchQuery) -> Result<SearchAnswer> {
         if query.mode == SearchMode::Keyword {
             let hits = self.read(move |reader| by_words(reader, &query)).await?;
             return Ok(answer(hits, SearchMode::Keyword));
@@ -90,6 +100,10 @@ impl Service {
         search_type: &'static str,
     ) -> Result<SearchAnswer> {
         let at = cursor.map_or(PageAt::Offset(0), PageAt::Cursor);
+        let started = Instant::now();
+        let namespaces = who.readable(&filter.namespaces)?;
+        let tags: Vec<&str> = filter.tags.iter().map(Tag::as_str).collect();
+        let query = tags.join(", ");
         let page = self.list(who, ListQuery { filter, at, limit }).await?;
         let hit = |memory| Hit {
             memory,
@@ -97,11 +111,13 @@ impl Service {
             reason: format!("matches the {search_type} filter"),
             score: ScoreParts::default(),
         };
-        Ok(SearchAnswer {
+        let answer = SearchAnswer {
             hits: page.memories.into_iter().map(hit).collect(),
             search_type,
             next_cursor: page.next_cursor,
-        })
+        };
+        self.announce_search(namespaces, &query, &answer, started);
+        Ok(answer)
     }
 
     /// Memories whose text contains a phrase, ASCII case aside, newest first.
@@ -109,9 +125,11 @@ impl Service {
     /// # Errors
     /// As [`Service::search`].
     pub async fn search_exact(&self, who: &Principal, query: SearchQuery) -> Result<SearchAnswer> {
+        let started = Instant::now();
         let mut filter = query.filter.clone();
         filter.namespaces = who.readable(&filter.namespaces)?;
         check(&query)?;
+        let (namespaces, text) = (filter.namespaces.clone(), query.text.clone());
         let found = self
             .read(move |reader| reader.containing(&filter, query.text.trim(), query.limit))
             .await?;
@@ -121,11 +139,13 @@ impl Service {
             reason: "contains the phrase".to_owned(),
             score: ScoreParts::default(),
         };
-        Ok(SearchAnswer {
+        let answer = SearchAnswer {
             hits: found.into_iter().map(hit).collect(),
             search_type: "exact",
             next_cursor: None,
-        })
+        };
+        self.announce_search(namespaces, &text, &answer, started);
+        Ok(answer)
     }
 
     /// Memories of the same namespace that mean nearly what this one does, itself left out.
@@ -141,7 +161,8 @@ impl Service {
     ) -> Result<SearchAnswer> {
         who.require(crate::auth::Access::Read, namespace)?;
         check_limit(limit)?;
-        let namespace = namespace.clone();
+        let started = Instant::now();
+        let (namespace, looked_at) = (namespace.clone(), namespace.clone());
         let hits = self
             .read(move |reader| {
                 let Known::Live(own) = reader.find(&namespace, &hash)? else {
@@ -155,7 +176,9 @@ impl Service {
                 hits_of(reader, found.iter().map(semantic).collect())
             })
             .await?;
-        Ok(SearchAnswer { hits, search_type: "similar", next_cursor: None })
+        let answer = SearchAnswer { hits, search_type: "similar", next_cursor: None };
+        self.announce_search(looked_at.into(), &hash.to_string(), &answer, started);
+        Ok(answer)
     }
 
     /// A page of what a filter leaves, newest first.

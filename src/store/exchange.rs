@@ -6,6 +6,7 @@ use memnode_cluster::RecordId;
 use rusqlite::Connection;
 
 use super::error::StoreError;
+use super::feed;
 use super::replication::snapshot;
 use super::{Installed, Snapshot, Store};
 
@@ -33,6 +34,7 @@ impl Store {
             }
             drop(opened);
             snapshot::install(&target, &source, &snapshot)?;
+            feed::note_gap(connection, crate::clock::now_seconds())?;
             Ok(Ok(snapshot))
         });
         match copied.await? {

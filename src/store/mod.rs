@@ -9,6 +9,7 @@ mod apply;
 mod digest;
 mod error;
 mod exchange;
+mod feed;
 mod filter;
 mod history;
 mod open;
@@ -38,6 +39,7 @@ use tokio::sync::watch;
 
 pub use digest::Digest;
 pub use error::StoreError;
+pub use feed::{FeedHead, FeedPage, Resume};
 pub use open::{FileKind, identify};
 pub use peer::{PeerCounts, PeerFile, PeerMemory};
 pub use pool::StoreState;
@@ -134,6 +136,11 @@ impl Store {
     /// The last write of this run, told after every commit that held some.
     pub fn committed(&self) -> watch::Receiver<OwnHead> {
         self.writer.committed()
+    }
+
+    /// Told after every commit, whoever wrote.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.writer.changes()
     }
 
     /// Whether the file takes writes.

@@ -21,8 +21,11 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept per connection.
 const STATEMENT_CACHE_COUNT: usize = 256;
 /// The numbered migrations, applied in order, each in a transaction of its own.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_init.sql"), include_str!("migrations/0002_replication.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_init.sql"),
+    include_str!("migrations/0002_replication.sql"),
+    include_str!("migrations/0003_feed.sql"),
+];
 
 /// The result of a step that makes a file what it should be.
 type Made = Result<(), StoreError>;

@@ -51,6 +51,11 @@ impl Client {
         client
     }
 
+    /// The address that it calls.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], Vec::new())
     }

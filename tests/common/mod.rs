@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod damage;
 pub mod disk;
 pub mod embedder;
+pub mod events;
 pub mod history;
 pub mod nats;
 pub mod node;

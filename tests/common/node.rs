@@ -108,8 +108,17 @@ impl Place {
     }
 
     pub fn serve_with(&self, arguments: &[&str]) -> Server {
+        self.serve_at("0", arguments)
+    }
+
+    /// Starts a server on the port that one before had.
+    pub fn serve_on(&self, port: &str) -> Server {
+        self.serve_at(port, &[])
+    }
+
+    fn serve_at(&self, port: &str, arguments: &[&str]) -> Server {
         let all: Vec<&str> =
-            ["serve", "--http-port", "0"].iter().chain(arguments).copied().collect();
+            ["serve", "--http-port", port].iter().chain(arguments).copied().collect();
         let mut child = self.command(&all).spawn().expect("the binary runs");
         let stderr = collect(child.stderr.take().expect("a pipe"));
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();

@@ -61,6 +61,8 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
     ("dedup.enabled", ["1", "0"], ["true", "false"]),
     ("dedup.threshold", ["0", "1"], ["0.0", "1.0"]),
     ("dedup.time_window_hours", ["1", "87600"], ["1", "87600"]),
+    ("events.heartbeat", ["5", "300"], ["5", "300"]),
+    ("events.log_rows_max", ["10000", "100000000"], ["10000", "100000000"]),
     ("ingest.roots", ["/a", "/a, ~/b"], ["/a", "/a,/home/ada/b"]),
     ("log.filter", ["off", "info,memnode=debug"], ["off", "info,memnode=debug"]),
     ("log.format", ["json", "human"], ["json", "human"]),
@@ -116,7 +118,9 @@ fn shown(loaded: &Loaded, key: &str) -> String {
 #[test]
 fn the_defaults_are_what_their_comments_say() {
     let loaded = load_flags(&[]).unwrap();
-    let Config { node, cluster, store, http, auth, embed, dedup, ingest, log } = loaded.config;
+    let Config { node, cluster, store, http, auth, embed, dedup, events, ingest, log } =
+        loaded.config;
+    assert_eq!((events.heartbeat.as_secs(), events.log_rows_max), (30, 1_000_000));
     assert!(!node.id.is_empty());
     assert_eq!((node.namespace.as_str(), node.time_zone), ("default", None));
     assert_eq!((cluster.name.as_str(), cluster.replicas()), ("memnode", 1));

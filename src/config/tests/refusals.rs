@@ -63,7 +63,7 @@ fn foreign_and_not_yet_used_variables_are_named_in_one_warning_each() {
     let environment = [
         ("MCP_QUALITY_SYSTEM", "1"),
         ("MCP_API_KYE", "s3cret"),
-        ("MCP_SSE_HEARTBEAT", "30"),
+        ("MCP_BACKUP_RETENTION", "30"),
         ("MCP_BACKUP_INTERVAL", "daily"),
         ("MCP_BACKUP_ENABLED", ""),
         ("PATH", "/bin"),
@@ -72,7 +72,7 @@ fn foreign_and_not_yet_used_variables_are_named_in_one_warning_each() {
     assert_eq!(
         warnings,
         [
-            "set, but without effect in this version: MCP_BACKUP_INTERVAL, MCP_SSE_HEARTBEAT",
+            "set, but without effect in this version: MCP_BACKUP_INTERVAL, MCP_BACKUP_RETENTION",
             "ignored, not settings of memnode: MCP_API_KYE (did you mean MCP_API_KEY?), \
              MCP_QUALITY_SYSTEM",
         ]

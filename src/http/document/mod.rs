@@ -37,6 +37,7 @@ const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
     tags(
         (name = "memories", description = "Store, read, change and delete."),
         (name = "search", description = "By meaning, words, tag, time and likeness."),
+        (name = "events", description = "What happens, as it happens."),
         (name = "labels", description = "Tags and types in use."),
         (name = "transfer", description = "All memories in and out, a line each."),
         (name = "health", description = "Is the node well?"),

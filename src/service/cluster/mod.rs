@@ -14,6 +14,7 @@ pub use erase::{Erased, ErasedAt};
 pub use member::Membership;
 pub use promises::AckWait;
 pub use sync::SyncView;
+pub(super) use view::reason_name;
 pub use view::{
     AlarmView, ClusterView, JoiningView, NodeView, OriginView, PruningView, StreamView,
     TransferView, VectorView,

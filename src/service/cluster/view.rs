@@ -364,7 +364,7 @@ fn alarm_view(alarm: &Alarm, now: u64) -> AlarmView {
     }
 }
 
-fn reason_name(reason: TransferReason) -> &'static str {
+pub(in crate::service) fn reason_name(reason: TransferReason) -> &'static str {
     match reason {
         TransferReason::Joining => "joining",
         TransferReason::Pruned => "pruned",

@@ -98,6 +98,7 @@ pub(in super::super) struct WriterPool {
     thread: Mutex<Option<JoinHandle<()>>>,
     state: Arc<Mutex<StoreState>>,
     committed: watch::Receiver<OwnHead>,
+    changes: watch::Receiver<u64>,
 }
 
 impl WriterPool {
@@ -111,19 +112,26 @@ impl WriterPool {
         let state = Arc::new(Mutex::new(StoreState::Ok));
         let shared = Arc::clone(&state);
         let (head, committed) = watch::channel(OwnHead::default());
-        let thread = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || Loop { connection, writer, state: shared, head }.run(&receiver))?;
+        let (commits, changes) = watch::channel(0);
+        let thread =
+            std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+                Loop { connection, writer, state: shared, head, commits }.run(&receiver)
+            })?;
         Ok(WriterPool {
             queue: Mutex::new(Some(sender)),
             thread: Mutex::new(Some(thread)),
             state,
             committed,
+            changes,
         })
     }
 
     pub(in super::super) fn committed(&self) -> watch::Receiver<OwnHead> {
         self.committed.clone()
+    }
+
+    pub(in super::super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
     }
 
     pub(in super::super) fn state(&self) -> StoreState {
@@ -197,6 +205,8 @@ struct Loop {
     writer: WriterState,
     state: Arc<Mutex<StoreState>>,
     head: watch::Sender<OwnHead>,
+    /// Counts commits.
+    commits: watch::Sender<u64>,
 }
 
 impl Loop {
@@ -238,6 +248,7 @@ impl Loop {
             if let Ok(Err(error)) = ran {
                 self.roll_back(&error);
             }
+            self.commits.send_modify(|count| *count += 1);
         }
     }
 
@@ -277,6 +288,7 @@ impl Loop {
             }
             return;
         }
+        self.commits.send_modify(|count| *count += 1);
         self.tell_head();
         // Whoever is told that a text is erased may look for it.
         self.clean_up();

@@ -51,6 +51,7 @@ impl Writer<'_> {
         ours: &Vector,
         theirs: &Vector,
     ) -> Result<MergeOutcome, StoreError> {
+        self.note_join()?;
         let model = self.vectors_are_of()?;
         let (mut outcome, mut rows) = (MergeOutcome::default(), BTreeMap::new());
         for theirs_record in records {

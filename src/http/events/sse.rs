@@ -1,0 +1,91 @@
+//! `/api/events`, and `/events` for older clients: server-sent events.
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+
+use super::watcher::{FilterParameters, Watcher};
+use crate::http::AppState;
+use crate::http::extract::Query;
+use crate::http::problem::Problem;
+use crate::service::{Feed, News};
+
+/// When a client should come back after a stream ended, in milliseconds.
+const RETRY: &str = "retry: 2000\n\n";
+
+/// Listen to what happens
+///
+/// A stream of server-sent events. Every change of a memory is told once on every node; with the
+/// id of the last event seen, what was missed is told first, on any node of the cluster. Event
+/// streams that cannot follow are ended; they may come back with their last id.
+#[utoipa::path(get, path = "/api/events", tag = "events", params(FilterParameters),
+    responses((status = 200, body = String, content_type = "text/event-stream",
+        description = "Events, until either side ends the stream.")))]
+pub async fn events(
+    State(state): State<AppState>,
+    Watcher(who): Watcher,
+    Query(parameters): Query<FilterParameters>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (filter, last) = (parameters.filter()?, parameters.last(&headers)?);
+    let feed = state.service.watch(&who, filter, last).await.map_err(Problem::query)?;
+    let frames = stream::unfold(Stream { feed, is_new: true }, |mut stream| async move {
+        let bytes = stream.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(bytes), stream))
+    });
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        // Proxies of the nginx kind would gather events before they pass them on.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    Ok((headers, Body::from_stream(frames)).into_response())
+}
+
+/// Listen to what happens, as older clients do
+///
+/// The same as `/api/events`.
+#[utoipa::path(get, path = "/events", tag = "events", params(FilterParameters),
+    responses((status = 200, body = String, content_type = "text/event-stream",
+        description = "Events, until either side ends the stream.")))]
+pub async fn events_root(
+    state: State<AppState>,
+    who: Watcher,
+    parameters: Query<FilterParameters>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    events(state, who, parameters, headers).await
+}
+
+struct Stream {
+    feed: Feed,
+    is_new: bool,
+}
+
+impl Stream {
+    /// The next frames; one alone is sent as it lies in the ring, without a copy.
+    async fn next(&mut self) -> Option<Bytes> {
+        let News { events, id } = self.feed.next().await?;
+        let is_new = std::mem::take(&mut self.is_new);
+        if let [event] = &events[..]
+            && id.is_none()
+            && !is_new
+        {
+            return Some(event.frame());
+        }
+        let mut frames = Vec::new();
+        if is_new {
+            frames.extend_from_slice(RETRY.as_bytes());
+        }
+        for event in events {
+            frames.extend_from_slice(&event.frame());
+        }
+        if let Some(id) = id {
+            // An id alone is no event: a client only remembers it.
+            frames.extend_from_slice(format!("id: {id}\n\n").as_bytes());
+        }
+        Some(frames.into())
+    }
+}
