@@ -40,6 +40,7 @@ mod rest_access;
 mod rest_batch;
 mod rest_cluster;
 mod rest_conditional;
+mod rest_dashboard;
 mod rest_dedup;
 mod rest_filters;
 mod rest_forget;

@@ -2,8 +2,11 @@
 //!
 //! [`router`] shows the whole API: its routes, then what is around them, outermost last.
 
+mod analytics;
 mod batch;
 mod cluster;
+#[cfg(feature = "dashboard")]
+mod dashboard;
 mod document;
 mod events;
 mod export;
@@ -15,6 +18,7 @@ mod labels;
 mod layer;
 mod line;
 mod maintenance;
+mod map;
 mod memories;
 mod memory;
 mod memory_body;
@@ -33,8 +37,6 @@ use axum::http::header::{
 };
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::Redirect;
-use axum::routing::get;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -87,8 +89,7 @@ pub fn router(state: AppState, extra: Router) -> Router {
     let router = quick
         .merge(long)
         .with_state(state.clone())
-        .merge(document::page(document()).layer(compression))
-        .route("/", get(async || Redirect::temporary(document::DOCS_PATH)))
+        .merge(document::page(document()).merge(front()).layer(compression))
         .merge(extra)
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method);
@@ -101,6 +102,19 @@ pub fn document() -> OpenApi {
     let mut document = routes.into_openapi();
     document::finish(&mut document);
     document
+}
+
+/// What people see first.
+#[cfg(feature = "dashboard")]
+fn front() -> Router {
+    dashboard::pages()
+}
+
+/// What people see first.
+#[cfg(not(feature = "dashboard"))]
+fn front() -> Router {
+    use axum::{response::Redirect, routing::get};
+    Router::new().route("/", get(async || Redirect::temporary(document::DOCS_PATH)))
 }
 
 /// What is answered within the time limit.
@@ -122,6 +136,10 @@ fn quick() -> OpenApiRouter<AppState> {
         .routes(routes!(search::similar))
         .routes(routes!(labels::tags))
         .routes(routes!(labels::types))
+        .routes(routes!(map::map))
+        .routes(routes!(map::redraw))
+        .routes(routes!(analytics::memory_growth))
+        .routes(routes!(analytics::overview))
         .routes(routes!(purge::purge))
         .routes(routes!(cluster::cluster))
         .routes(routes!(cluster::digest))

@@ -9,6 +9,7 @@ mod limits;
 mod model;
 mod namespace;
 mod position;
+pub mod projection;
 pub mod rank;
 mod search;
 mod tag;

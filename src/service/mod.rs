@@ -11,6 +11,7 @@ mod position;
 mod recall;
 mod reembed;
 mod remember;
+mod survey;
 mod watch;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use cluster::{
 };
 pub use inspect::DigestView;
 pub use reembed::Reembed;
+pub use survey::{AxesView, DayCount, MAP_COUNT_MAX, MapView, Overview, Period};
 pub use watch::{Feed, News};
 
 /// How often a write or search is tried again when the model changes under it.

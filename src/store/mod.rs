@@ -23,6 +23,7 @@ mod reembed;
 mod register;
 mod replication;
 mod snapshot;
+mod survey;
 mod verify;
 mod words;
 mod writer;
@@ -49,6 +50,7 @@ pub use replication::{
     BatchOutcome, Beat, Conflict, Installed, Membership, MergeOutcome, OwnHead, Quarantined,
     Snapshot, holds_decisions,
 };
+pub use survey::SLOT_SECONDS;
 pub use words::Scored;
 pub use writer::{Target, Writer, WriterState};
 

@@ -39,6 +39,7 @@ const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
         (name = "search", description = "By meaning, words, tag, time and likeness."),
         (name = "events", description = "What happens, as it happens."),
         (name = "labels", description = "Tags and types in use."),
+        (name = "analytics", description = "All memories at a glance."),
         (name = "transfer", description = "All memories in and out, a line each."),
         (name = "health", description = "Is the node well?"),
         (name = "cluster", description = "The nodes, and what is decided about them."),

@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 /// Every operation; a new one has to be named here, and with it in the documentation for users.
 const OPERATIONS: &[&str] = &[
     "delete /api/memories/{hash}",
+    "get /api/analytics/memory-growth",
+    "get /api/analytics/overview",
     "get /api/cluster",
     "get /api/cluster/digest",
     "get /api/cluster/digest/{bucket}",
@@ -16,6 +18,7 @@ const OPERATIONS: &[&str] = &[
     "get /api/export",
     "get /api/health",
     "get /api/health/detailed",
+    "get /api/map",
     "get /api/memories",
     "get /api/memories/{hash}",
     "get /api/memories/{hash}/history",
@@ -36,6 +39,7 @@ const OPERATIONS: &[&str] = &[
     "post /api/cluster/snapshot",
     "post /api/events/ticket",
     "post /api/import",
+    "post /api/map/redraw",
     "post /api/memories",
     "post /api/memories/batch",
     "post /api/memories/delete",

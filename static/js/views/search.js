@@ -1,0 +1,177 @@
+// The first page: search, and what was stored last while nothing is asked.
+
+import { cards, move } from "../card.js";
+import { debounce, h, show } from "../dom.js";
+import { t } from "../i18n.js";
+import { icon } from "../icons.js";
+import { keep, kept } from "../keep.js";
+import { isChange, onEvent } from "../live.js";
+import { Away, get, onConnection, post } from "../net.js";
+import { empty, loader, segments } from "../parts.js";
+import { replaceQuery } from "../router.js";
+import { namespace } from "../settings.js";
+import { ranked, wanted } from "../words.js";
+import { feedPanel } from "./feed.js";
+
+const RESULT_COUNT = 30;
+const TYPING_MS = 160;
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** Asks the node, in the way that fits what is given. */
+async function ask(query, signal) {
+  const scope = { namespace: query.ns || namespace() };
+  const tags = query.tag ? query.tag.split(",") : [];
+  const filters = {
+    ...scope, tags, tag_match: "all", memory_type: query.type || undefined, tz: ZONE,
+    time_filter: query.time || undefined, after: query.after || undefined,
+    before: query.before || undefined, n_results: RESULT_COUNT,
+  };
+  if (query.near) {
+    return get(`/api/search/similar/${query.near}`, { ...scope, n_results: RESULT_COUNT }, signal);
+  }
+  if (query.q) {
+    return post("/api/search", { ...filters, query: query.q, mode: query.mode || "semantic" }, { signal });
+  }
+  const during = query.time || (query.after && `between ${query.after} and ${query.before}`);
+  if (during) {
+    return post("/api/search/by-time", { ...filters, query: during }, { signal });
+  }
+  const page = { ...scope, tag: query.tag, tag_match: "all", memory_type: query.type };
+  const list = await get("/api/memories", { ...page, page_size: RESULT_COUNT }, signal);
+  return { results: list.memories, total_found: list.total, search_type: "list" };
+}
+
+/** Searches what this browser kept, by words. */
+async function askKept(query) {
+  if (query.near) return { results: [], search_type: "offline", total_found: 0 };
+  const tags = query.tag ? query.tag.split(",") : [];
+  const scope = query.ns || namespace();
+  const all = (await kept()).filter((memory) =>
+    tags.every((tag) => memory.tags.includes(tag))
+    && (scope === "*" || memory.namespace === scope)
+    && (!query.type || memory.memory_type === query.type));
+  const hits = query.q
+    ? ranked(all, query.q, RESULT_COUNT).map(({ memory, score }) =>
+        ({ memory, score: { keyword: score, total: score }, relevance_reason: t("search.kept") }))
+    : all.slice(0, RESULT_COUNT);
+  return { results: hits, total_found: hits.length, search_type: "offline" };
+}
+
+async function find(query, signal) {
+  try {
+    const found = await ask(query, signal);
+    keep(found.results.map((hit) => hit.memory ?? hit));
+    return found;
+  } catch (error) {
+    if (error instanceof Away) return askKept(query);
+    throw error;
+  }
+}
+
+/** The page. `query` is what stands in its address. */
+export function searchView(query) {
+  const state = { ...query };
+  const results = h("section", { class: "results", "aria-live": "polite", "aria-label": t("search.results") });
+  const load = loader(results);
+  const filters = h("div", { class: "filters" });
+  let running = null;
+  const run = () => {
+    running?.abort();
+    running = new AbortController();
+    replaceQuery(state);
+    return load(() => find(state, running.signal), (found) => render(state, found));
+  };
+  const later = debounce(run, TYPING_MS);
+  const set = (name, value) => {
+    state[name] = value;
+    if (name === "q") delete state.near;
+    later();
+  };
+  const box = searchBox(state, set, later.now);
+  const drop = (...names) => {
+    names.forEach((name) => delete state[name]);
+    showFilters();
+    run();
+  };
+  const showFilters = () => show(filters, controls(state, set), chips(state, drop));
+  showFilters();
+  run();
+  const untold = onEvent((name) => isChange(name) && !state.q && !state.near && later());
+  const unlinked = onConnection(() => later());
+  const leave = () => {
+    untold();
+    unlinked();
+    later.stop();
+    running?.abort();
+  };
+  const page = h("div", { class: "with-feed" },
+    h("div", { class: "column" }, h("h1", { class: "hidden" }, t("nav.search")), box, filters, results),
+    feedPanel());
+  return { page, leave };
+}
+
+function searchBox(state, set, now) {
+  const input = h("input", {
+    id: "query", type: "search", value: state.q ?? "", placeholder: t("search.placeholder"),
+    autocomplete: "off", spellcheck: "false", maxlength: "2000", "aria-label": t("search.placeholder"),
+    oninput: (event) => set("q", event.target.value.trim()),
+    onkeydown: move,
+  });
+  const onsubmit = (event) => {
+    event.preventDefault();
+    now();
+  };
+  return h("form", { class: "search-box", role: "search", onsubmit }, icon("search"), input,
+    h("kbd", { "aria-hidden": "true" }, "/"));
+}
+
+function controls(state, set) {
+  const modes = [["semantic", t("mode.semantic")], ["keyword", t("mode.keyword")],
+    ["hybrid", t("mode.hybrid")]];
+  const time = h("input", {
+    type: "text", class: "input", value: state.time ?? "", placeholder: t("search.time"), size: "14",
+    "aria-label": t("search.time.label"), title: t("search.time.hint"), maxlength: "200",
+    list: "time-phrases", oninput: (event) => set("time", event.target.value.trim()),
+  });
+  const phrases = ["today", "yesterday", "last week", "this month", "3 days ago", "last summer"];
+  return [
+    segments("mode", t("mode.label"), modes, state.mode ?? "semantic", (mode) => set("mode", mode)),
+    time,
+    h("datalist", { id: "time-phrases" }, phrases.map((value) => h("option", { value }))),
+  ];
+}
+
+/** What else narrows the search, each to be taken away. */
+function chips(state, drop) {
+  const chip = (label, ...names) => h("button", {
+    type: "button", class: "chip", onclick: () => drop(...names),
+    "aria-label": t("search.without", { label }),
+  }, label, icon("close"));
+  const tags = state.tag ? state.tag.split(",") : [];
+  return [
+    tags.length > 0 && chip(`# ${tags.join(" + ")}`, "tag"),
+    state.type && chip(state.type, "type"),
+    state.after && chip(`${state.after} – ${state.before}`, "after", "before"),
+    state.near && chip(t("search.near.chip", { hash: state.near.slice(0, 8) }), "near"),
+  ];
+}
+
+function render(state, found) {
+  const asked = state.q || state.time || state.tag || state.type || state.near || state.after;
+  if (found.results.length === 0) {
+    return asked
+      ? empty(t("search.none"), t("search.none.hint"))
+      : empty(t("search.empty"), t("search.empty.hint"));
+  }
+  const took = found.processing_time_ms;
+  const head = found.search_type === "list" && !asked
+    ? t("search.recent")
+    : t("search.count", { count: found.results.length });
+  const words = wanted(state.q ?? "");
+  return [
+    h("p", { class: "results-head" }, h("span", {}, head),
+      found.search_type === "offline" && h("span", { class: "badge warn" }, t("search.kept")),
+      took !== undefined && h("span", { class: "muted" }, `${took.toFixed(took < 10 ? 1 : 0)} ms`)),
+    cards(found.results, words, t("search.results")),
+  ];
+}
