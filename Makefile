@@ -17,6 +17,9 @@ fetch_model = $(1) model verify >/dev/null 2>&1 || $(1) model fetch
 export TEST_PYTHON := $(client)/bin/python
 # NATS servers of the tests, from tests/nats/prepare: a new one, and the older one of Debian.
 nats := $(cache)/test-nats
+# Browsers of the tests and what drives them, from tests/browser/prepare.
+browser := $(cache)/test-browser
+export TEST_BROWSER := $(browser)
 fault_table := $(abspath $(target))/faults.md
 export TEST_NATS_SERVER := $(nats)/bin/nats-server
 export TEST_NATS_SERVER_OLD ?= /usr/sbin/nats-server
@@ -36,11 +39,12 @@ serve: model ## Build, fetch the model once, run a node on http://127.0.0.1:8000
 	$(release) serve $(ARGS)
 
 .PHONY: test
-test: ## Run every test (fetches the model, an MCP client and a NATS server once)
+test: ## Run every test (fetches the model, an MCP client, a NATS server and browsers once)
 	cargo build --locked
 	$(call fetch_model,$(target)/debug/memnode)
 	tests/client/prepare $(client)
 	tests/nats/prepare $(nats)
+	tests/browser/prepare $(browser)
 	cargo test --workspace --locked --doc
 	if cargo nextest --version >/dev/null 2>&1; \
 		then cargo nextest run --workspace --locked $(if $(CI),--no-fail-fast); \

@@ -1,5 +1,8 @@
 //! Black-box tests: real processes, real files, real clients.
 
+mod browser_away;
+mod browser_pages;
+mod browser_walk;
 mod cli_cluster;
 mod cli_exit;
 mod cli_output;

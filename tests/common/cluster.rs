@@ -245,9 +245,12 @@ impl Node {
         self.server.as_ref().expect("the node runs").signal(name);
     }
 
+    pub fn url(&self) -> &str {
+        &self.server.as_ref().expect("the node runs").url
+    }
+
     pub fn client(&self) -> Client {
-        let server = self.server.as_ref().expect("the node runs");
-        Client::within(ANSWER_TIMEOUT, &server.url)
+        Client::within(ANSWER_TIMEOUT, self.url())
     }
 
     pub fn door(&self) -> Arc<Mutex<Door>> {

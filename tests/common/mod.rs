@@ -1,6 +1,7 @@
 //! What the black-box tests share: real processes, a plain HTTP client, waiting on conditions.
 #![allow(dead_code, reason = "every test module uses a part of it")]
 
+pub mod browser;
 pub mod client;
 pub mod clock;
 pub mod cluster;
