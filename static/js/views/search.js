@@ -13,31 +13,38 @@ import { namespace } from "../settings.js";
 import { ranked, wanted } from "../words.js";
 import { feedPanel } from "./feed.js";
 
+/** How many results of a search are shown, and how many memories of a list. */
 const RESULT_COUNT = 30;
+const LIST_COUNT = 100;
 const TYPING_MS = 160;
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** Asks the node, in the way that fits what is given. */
+/** Asks the node, in the way that fits what is given. Every way takes every filter but one: there
+ *  is no list by type and time, so that is a search for nothing in particular. */
 async function ask(query, signal) {
   const scope = { namespace: query.ns || namespace() };
   const tags = query.tag ? query.tag.split(",") : [];
-  const filters = {
-    ...scope, tags, tag_match: "all", memory_type: query.type || undefined, tz: ZONE,
-    time_filter: query.time || undefined, after: query.after || undefined,
-    before: query.before || undefined, n_results: RESULT_COUNT,
-  };
+  const during = query.time || (query.after && `between ${query.after} and ${query.before}`);
+  const filters = { ...scope, tz: ZONE, time_filter: during || undefined };
   if (query.near) {
     return get(`/api/search/similar/${query.near}`, { ...scope, n_results: RESULT_COUNT }, signal);
   }
-  if (query.q) {
-    return post("/api/search", { ...filters, query: query.q, mode: query.mode || "semantic" }, { signal });
+  if (query.q || (during && query.type)) {
+    return post("/api/search", {
+      ...filters, query: query.q || query.type, mode: query.mode || "semantic", tags,
+      tag_match: "all", memory_type: query.type || undefined, n_results: RESULT_COUNT,
+    }, { signal });
   }
-  const during = query.time || (query.after && `between ${query.after} and ${query.before}`);
+  if (during && tags.length > 0) {
+    const body = { ...filters, tags, match_all: true, n_results: LIST_COUNT };
+    return post("/api/search/by-tag", body, { signal });
+  }
   if (during) {
-    return post("/api/search/by-time", { ...filters, query: during }, { signal });
+    const body = { ...filters, query: during, time_filter: undefined, n_results: LIST_COUNT };
+    return post("/api/search/by-time", body, { signal });
   }
   const page = { ...scope, tag: query.tag, tag_match: "all", memory_type: query.type };
-  const list = await get("/api/memories", { ...page, page_size: RESULT_COUNT }, signal);
+  const list = await get("/api/memories", { ...page, page_size: LIST_COUNT }, signal);
   return { results: list.memories, total_found: list.total, search_type: "list" };
 }
 
@@ -166,7 +173,7 @@ function render(state, found) {
   const took = found.processing_time_ms;
   const head = found.search_type === "list" && !asked
     ? t("search.recent")
-    : t("search.count", { count: found.results.length });
+    : t("search.count", { count: found.search_type === "list" ? found.total_found : found.results.length });
   const words = wanted(state.q ?? "");
   return [
     h("p", { class: "results-head" }, h("span", {}, head),
