@@ -19,12 +19,13 @@ async function drop() {
 // The node first, so that an upgrade shows at once; an unchanged file costs a line.
 async function answer(request) {
   const cache = await caches.open(CACHE);
+  const path = new URL(request.url).pathname;
   try {
     const fresh = await fetch(request);
-    if (fresh.ok) await cache.put(request.url, fresh.clone());
+    if (fresh.ok) await cache.put(path, fresh.clone());
     return fresh;
   } catch (away) {
-    const kept = await cache.match(new URL(request.url).pathname);
+    const kept = await cache.match(path);
     if (kept) return kept;
     throw away;
   }

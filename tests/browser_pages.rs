@@ -29,6 +29,7 @@ fn seed(client: &Client) -> String {
         ("Maria prefers short summaries with the numbers first", "people", "preference"),
         ("The staging database moved to port 5433", "staging", "fact"),
     ];
+    store(client, json!({"content": "Elsewhere", "namespace": "private-notes-of-a-team"}));
     let mut last = String::new();
     for (content, tag, memory_type) in texts {
         let body = json!({"content": content, "tags": [tag], "memory_type": memory_type,

@@ -32,6 +32,8 @@ fn walk(kind: Kind) {
     edit(&browser, &client, &hash);
     delete_and_undo(&browser, &client, &hash);
     map(&browser);
+    timeline(&browser);
+    import_and_export(&browser, &server.place);
 }
 
 /// A few memories; gives the hash of the one that is looked for.
@@ -109,11 +111,46 @@ fn map(browser: &Browser) {
     browser.press("Map");
     browser.shows(".map-side", "5 of 5 memories");
     browser.until("document.querySelectorAll('.map-list .card').length === 5");
-    browser.click("canvas.map");
+    browser.script("document.querySelector('canvas.map').focus()");
     browser.key(Key::Right);
     browser.until("!document.querySelector('.tip').hidden");
     browser.shows(".legend", "note");
+    // A line around everything chooses everything.
+    let (near, far) = (0.02, 0.98);
+    browser.draw("canvas.map", &[(near, near), (far, near), (far, far), (near, far)]);
+    browser.shows(".map-list h2", "5 chosen");
     browser.picture("map");
+    browser.click("[value=origin]");
+    browser.shows(".legend", "test-node");
+    browser.press("Clear");
+    browser.shows(".map-list h2", "Newest");
+    browser.script("document.querySelector('canvas.map').focus()");
+    browser.key(Key::Right);
     browser.key(Key::Enter);
     browser.until("location.hash.startsWith('#/memory/')");
+}
+
+fn timeline(browser: &Browser) {
+    browser.press("Overview");
+    browser.shows(".tile", "5");
+    browser.shows(".cloud", "live");
+    browser.until("document.querySelectorAll('.timeline rect').length > 80");
+    browser.draw(".timeline-area", &[(0.5, 0.5), (0.99, 0.5)]);
+    browser.until("location.hash.includes('after=')");
+    browser.until("document.querySelectorAll('.card').length === 5");
+}
+
+fn import_and_export(browser: &Browser, place: &Place) {
+    let file = place.path().join("two.jsonl");
+    let lines = "{\"content\": \"Imported first\"}\n{\"content\": \"Imported second\"}\n";
+    std::fs::write(&file, lines).expect("the directory is ours");
+    browser.press("Files");
+    browser.choose_file("#import-file", &file);
+    browser.shows(".said", "2 stored, 0 known already, 0 failed");
+    let count = browser.script_later(
+        "const done = arguments[arguments.length - 1];\
+         fetch(document.querySelector('a[download]').href).then((answer) => answer.text())\
+         .then((text) => done(text.trim().split('\\n').length), (error) => done(String(error)))",
+    );
+    assert_eq!(count, 7);
 }

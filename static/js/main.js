@@ -114,7 +114,7 @@ function showStatus() {
   const name = !online ? "offline" : liveState();
   document.documentElement.classList.toggle("offline", !online);
   show(document.getElementById("status"),
-    h("span", { class: `live-state ${name}` }, h("i", {}), t(`status.${name}`)),
+    h("span", { class: `live-state ${name}` }, h("i", {}), h("span", {}, t(`status.${name}`))),
     waiting > 0 && h("span", { class: "badge warn" }, t("offline.waiting", { count: waiting })));
 }
 
@@ -146,10 +146,6 @@ function onKey(event) {
       setTimeout(() => document.getElementById("query")?.focus());
     }
   }
-  if (event.key === "n") {
-    event.preventDefault();
-    storeNew();
-  }
 }
 
 function tellOutbox(count, result) {
@@ -163,7 +159,11 @@ applyTheme();
 await loadTexts();
 showShell();
 render();
-addEventListener("hashchange", render);
+addEventListener("hashchange", () => {
+  render();
+  // Whoever reads by ear hears of the new page.
+  main.focus({ preventScroll: true });
+});
 addEventListener("keydown", onKey);
 onConnection(showStatus);
 onEvent((name) => name === "state" && showStatus());

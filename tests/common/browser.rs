@@ -160,6 +160,32 @@ impl Browser {
         self.run(css, element.send_keys(text));
     }
 
+    /// Gives a field for files a file.
+    pub fn choose_file(&self, css: &str, file: &Path) {
+        let element = self.element(css);
+        self.run(css, element.send_keys(file.display().to_string()));
+    }
+
+    /// Draws with the pointer over an element, through points in shares of its size.
+    pub fn draw(&self, css: &str, points: &[(f64, f64)]) {
+        let element = self.element(css);
+        let drawing = async {
+            let size = element.rect().await?;
+            // WebDriver counts from the middle of an element.
+            let place = |(x, y): (f64, f64)| {
+                (((x - 0.5) * size.width) as i64, ((y - 0.5) * size.height) as i64)
+            };
+            let mut chain = self.driver().action_chain();
+            for (number, point) in points.iter().enumerate() {
+                let (x, y) = place(*point);
+                chain = chain.move_to_element_with_offset(&element, x, y);
+                chain = if number == 0 { chain.click_and_hold() } else { chain };
+            }
+            chain.release().perform().await
+        };
+        self.run(css, drawing);
+    }
+
     /// Types into the page itself, where no field has the focus.
     pub fn key_to_page(&self, text: &str) {
         let body = self.element("body");

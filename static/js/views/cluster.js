@@ -63,7 +63,7 @@ const alarm = ({ kind, subject, detail, since }) =>
 
 /** Whether two nodes hold the same. While one lacks writes their digests differ, as they should. */
 function digest(node, found) {
-  if (node.this) return ["good", t("cluster.digest.here")];
+  if (node.this) return ["", h("code", { title: found.root }, found.root.slice(0, 12))];
   if (!node.root) return ["", t("cluster.unknown")];
   if (node.root === found.root) return ["good", t("cluster.digest.equal")];
   return node.lacks_ops > 0 || !node.live

@@ -121,7 +121,7 @@ function backupPanel() {
     }
   };
   const start = async () => {
-    show(progress, h("progress", { "aria-label": t("backup.title") }));
+    show(progress, h("progress", { "aria-label": t("backup.title") }), h("span", { class: "muted" }));
     try {
       const made = await post("/api/backup/now");
       show(progress, made.success
@@ -138,6 +138,7 @@ function backupPanel() {
     if (!bar) return;
     bar.max = data.bytes_total;
     bar.value = data.bytes_done;
+    show(bar.nextSibling, `${bytes(data.bytes_done)} / ${bytes(data.bytes_total)}`);
   });
   look();
   const panel = h("section", { class: "panel" },
