@@ -125,3 +125,42 @@ fn the_cluster_page_shows_both_nodes_equal() {
     browser.shows(".node:not(:first-child)", "equal");
     browser.picture("cluster-two-nodes");
 }
+
+#[test]
+fn words_are_marked_in_every_form_and_places_are_told_apart() {
+    let Some(browser) = Browser::start(Kind::Chromium(1440)) else { return };
+    let server = Place::new().serve();
+    browser.open(&server.url);
+    let ask = |module: &str, expression: &str| {
+        browser.script_later(&format!(
+            "const done = arguments[arguments.length - 1];\
+             import('/ui/js/{module}.js').then((m) => done({expression}), (e) => done(String(e)))"
+        ))
+    };
+    let marked = |text: &str, query: &str| {
+        let expression = format!(
+            "m.marked({}, m.wanted({})).filter(([, hit]) => hit).map(([word]) => word)",
+            json!(text),
+            json!(query)
+        );
+        ask("words", &expression)
+    };
+    assert_eq!(marked("Two printers print", "which printer"), json!(["printers", "print"]));
+    assert_eq!(marked("Das Café in Wien", "cafe"), json!(["Café"]));
+    assert_eq!(marked("<b>bold</b>", "<script> b"), json!(["b", "b"]));
+    assert_eq!(marked("nothing of it", ""), json!([]));
+    let memories = json!([
+        {"content": "the port", "tags": [], "created_at": 1},
+        {"content": "port and database", "tags": [], "created_at": 2},
+        {"content": "bread", "tags": [], "created_at": 3},
+    ]);
+    let ranked = format!("m.ranked({memories}, 'database port').map((hit) => hit.memory.content)");
+    assert_eq!(ask("words", &ranked), json!(["port and database", "the port"]));
+    let square = "[[0, 0], [4, 0], [4, 4], [0, 4]]";
+    for (point, expected) in [("[2, 2]", true), ("[5, 2]", false), ("[-1, -1]", false)] {
+        let found = ask("geometry", &format!("m.inside({point}, {square})"));
+        assert_eq!(found, json!(expected), "{point}");
+    }
+    assert_eq!(ask("geometry", &format!("m.nearest([3, 1], {square}, 2)")), json!(1));
+    assert_eq!(ask("geometry", &format!("m.nearest([9, 9], {square}, 2)")), json!(-1));
+}

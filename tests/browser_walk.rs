@@ -118,12 +118,12 @@ fn map(browser: &Browser) {
     // A line around everything chooses everything.
     let (near, far) = (0.02, 0.98);
     browser.draw("canvas.map", &[(near, near), (far, near), (far, far), (near, far)]);
-    browser.shows(".map-list h2", "5 chosen");
+    browser.shows(".map-side h2", "5 chosen");
     browser.picture("map");
     browser.click("[value=origin]");
     browser.shows(".legend", "test-node");
     browser.press("Clear");
-    browser.shows(".map-list h2", "Newest");
+    browser.shows(".map-side h2", "Newest");
     browser.script("document.querySelector('canvas.map').focus()");
     browser.key(Key::Right);
     browser.key(Key::Enter);

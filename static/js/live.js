@@ -8,6 +8,9 @@ const OTHERS = ["connection_established", "backup_status", "sync_progress", "syn
 /** How long until a stream that the node refused is asked for again. */
 const RETRY_MS = 1500;
 
+/** How long a page that nobody sees goes on listening. */
+const HIDDEN_MS = 30000;
+
 const listeners = new Set();
 let source = null;
 let timer = 0;
@@ -23,6 +26,9 @@ export function onEvent(listener) {
 
 /** Whether an event is a change of a memory. */
 export const isChange = (name) => CHANGES.includes(name);
+
+/** Whether what is shown may be old: something changed, or so much that the stream gave up. */
+export const isNews = (name) => isChange(name) || name === "reset";
 
 /** `live`, `connecting` or `refused`. */
 export const liveState = () => state;
@@ -65,7 +71,9 @@ export async function connect() {
   for (const name of [...CHANGES, ...OTHERS]) {
     source.addEventListener(name, (event) => {
       last = event.lastEventId || last;
-      tell(name, JSON.parse(event.data));
+      const data = JSON.parse(event.data);
+      tell(name, data);
+      if (data.replay?.status === "reset") tell("reset", data);
     });
   }
 }
@@ -77,6 +85,22 @@ function again() {
   timer = setTimeout(connect, RETRY_MS);
 }
 
+// A browser holds six connections to a node, over all its tabs: one that nobody looks at gives its
+// own back, and asks for what it missed when it is looked at again.
+let hiding = 0;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(hiding);
+  if (document.hidden) hiding = setTimeout(rest, HIDDEN_MS);
+  else if (!source) connect();
+});
+
+function rest() {
+  clearTimeout(timer);
+  source?.close();
+  source = null;
+  become("connecting");
+}
+
 onConnection((online) => {
-  if (online && state !== "live" && source === null) connect();
+  if (online && state !== "live" && source === null && !document.hidden) connect();
 });

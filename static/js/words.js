@@ -7,11 +7,14 @@ const COMMON = new Set(("a an and are as at be by can do der die das den dem ein
   + "ich in ist is it mit of on or that the this to und von was we what when where which who will "
   + "with wie zu").split(" "));
 
-/** A word as it is compared: small, without accents and endings. */
+/** A word as it is compared: small, without accents and endings, of which it may have several. */
 export function stem(word) {
-  const plain = word.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-  const short = plain.replace(ENDING, "");
-  return short.length >= 3 ? short : plain;
+  let stem = word.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  for (;;) {
+    const short = stem.replace(ENDING, "");
+    if (short === stem || short.length < 3) return stem;
+    stem = short;
+  }
 }
 
 /** The words that a query is about. */

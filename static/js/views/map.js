@@ -5,7 +5,7 @@ import { cards } from "../card.js";
 import { debounce, h, show, token } from "../dom.js";
 import { day, t } from "../i18n.js";
 import { hue, inside, nearest } from "../geometry.js";
-import { isChange, onEvent } from "../live.js";
+import { isNews, onEvent } from "../live.js";
 import { get, post } from "../net.js";
 import { button, empty, failure, heading, memoryLink, segments, toast } from "../parts.js";
 import { go } from "../router.js";
@@ -37,9 +37,10 @@ export function mapView() {
   const canvas = h("canvas", { class: "map", tabindex: "0", role: "img", "aria-label": t("map.label") });
   const tip = h("div", { class: "tip", hidden: true });
   const legend = h("ul", { class: "legend", "aria-label": t("map.legend") });
-  const list = h("section", { class: "map-list", "aria-label": t("map.list"), "aria-live": "polite" });
+  const list = h("section", { class: "map-list", "aria-label": t("map.list") });
+  const count = h("div", { "aria-live": "polite" });
   const said = h("p", { class: "muted" });
-  const board = { canvas, tip, legend, list, said };
+  const board = { canvas, tip, legend, list, said, count };
   const draw = () => paint(canvas, state);
   const load = () => fetchPoints(state, board, draw);
   const by = segments("by", t("map.by"), Object.keys(BY).map((id) => [id, t(`map.by.${id}`)]),
@@ -58,12 +59,12 @@ export function mapView() {
   };
   addEventListener("themechange", recolour);
   const later = debounce(load, REFRESH_MS);
-  const untold = onEvent((name) => isChange(name) && later());
+  const untold = onEvent((name) => isNews(name) && later());
   load();
   const page = h("div", { class: "map-page" },
     heading(t("nav.map"), by, redraw(load), clear),
     h("div", { class: "map-body" },
-      h("div", { class: "map-stage" }, canvas, tip, legend), h("div", { class: "map-side" }, said, list)));
+      h("div", { class: "map-stage" }, canvas, tip, legend), h("div", { class: "map-side" }, said, count, list)));
   return { page, leave: () => {
     untold();
     later.stop();
@@ -237,9 +238,9 @@ function choose(state, board, chosen, draw) {
   const points = state.chosen ? [...state.chosen].map((index) => state.points[index]) : state.points;
   const listed = [...points].sort((a, b) => b.created_at - a.created_at).slice(0, LISTED_MAX)
     .map((point) => ({ ...point, content: point.preview }));
+  show(board.count, h("h2", {}, state.chosen ? t("map.chosen", { count: points.length }) : t("map.newest")));
   show(board.list, points.length === 0
     ? empty(t("search.empty"), t("search.empty.hint"))
-    : [h("h2", {}, state.chosen ? t("map.chosen", { count: points.length }) : t("map.newest")),
-      cards(listed, new Set(), t("map.list"))]);
+    : cards(listed, new Set(), t("map.list")));
   draw();
 }

@@ -2,7 +2,7 @@
 
 import { debounce, h, s, show } from "../dom.js";
 import { bytes, day, number, t } from "../i18n.js";
-import { isChange, onEvent } from "../live.js";
+import { isNews, onEvent } from "../live.js";
 import { get } from "../net.js";
 import { empty, heading, loader, searchLink, segments, tagLink } from "../parts.js";
 import { go } from "../router.js";
@@ -37,7 +37,7 @@ export function overviewView() {
   const later = debounce(run, REFRESH_MS);
   run();
   const page = h("div", { class: "column wide" }, heading(t("nav.overview")), totals, graph, labels);
-  const untold = onEvent((name) => isChange(name) && later());
+  const untold = onEvent((name) => isNews(name) && later());
   const leave = () => {
     untold();
     later.stop();

@@ -5,7 +5,7 @@ import { debounce, h, show } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { keep, kept } from "../keep.js";
-import { isChange, onEvent } from "../live.js";
+import { isNews, onEvent } from "../live.js";
 import { Away, get, onConnection, post } from "../net.js";
 import { empty, loader, segments } from "../parts.js";
 import { replaceQuery } from "../router.js";
@@ -78,7 +78,8 @@ async function find(query, signal) {
 /** The page. `query` is what stands in its address. */
 export function searchView(query) {
   const state = { ...query };
-  const results = h("section", { class: "results", "aria-live": "polite", "aria-label": t("search.results") });
+  const results = h("section", { class: "results", "aria-label": t("search.results") });
+  const head = h("p", { class: "results-head", role: "status" });
   const load = loader(results);
   const filters = h("div", { class: "filters" });
   let running = null;
@@ -86,7 +87,10 @@ export function searchView(query) {
     running?.abort();
     running = new AbortController();
     replaceQuery(state);
-    return load(() => find(state, running.signal), (found) => render(state, found));
+    return load(() => find(state, running.signal), (found) => {
+      show(head, summary(state, found));
+      return listed(state, found);
+    });
   };
   const later = debounce(run, TYPING_MS);
   const set = (name, value) => {
@@ -103,7 +107,7 @@ export function searchView(query) {
   const showFilters = () => show(filters, controls(state, set), chips(state, drop));
   showFilters();
   run();
-  const untold = onEvent((name) => isChange(name) && !state.q && !state.near && later());
+  const untold = onEvent((name) => isNews(name) && !state.q && !state.near && later());
   const unlinked = onConnection(() => later());
   const leave = () => {
     untold();
@@ -112,7 +116,7 @@ export function searchView(query) {
     running?.abort();
   };
   const page = h("div", { class: "with-feed" },
-    h("div", { class: "column" }, h("h1", { class: "hidden" }, t("nav.search")), box, filters, results),
+    h("div", { class: "column" }, h("h1", { class: "hidden" }, t("nav.search")), box, filters, head, results),
     feedPanel());
   return { page, leave };
 }
@@ -163,22 +167,26 @@ function chips(state, drop) {
   ];
 }
 
-function render(state, found) {
-  const asked = state.q || state.time || state.tag || state.type || state.near || state.after;
-  if (found.results.length === 0) {
-    return asked
-      ? empty(t("search.none"), t("search.none.hint"))
-      : empty(t("search.empty"), t("search.empty.hint"));
-  }
+const isAsked = (state) =>
+  Boolean(state.q || state.time || state.tag || state.type || state.near || state.after);
+
+/** What was found, in a few words. */
+function summary(state, found) {
+  if (found.results.length === 0) return [];
+  const count = found.search_type === "list" ? found.total_found : found.results.length;
   const took = found.processing_time_ms;
-  const head = found.search_type === "list" && !asked
-    ? t("search.recent")
-    : t("search.count", { count: found.search_type === "list" ? found.total_found : found.results.length });
-  const words = wanted(state.q ?? "");
   return [
-    h("p", { class: "results-head" }, h("span", {}, head),
-      found.search_type === "offline" && h("span", { class: "badge warn" }, t("search.kept")),
-      took !== undefined && h("span", { class: "muted" }, `${took.toFixed(took < 10 ? 1 : 0)} ms`)),
-    cards(found.results, words, t("search.results")),
+    h("span", {}, isAsked(state) ? t("search.count", { count }) : t("search.recent")),
+    found.search_type === "offline" && h("span", { class: "badge warn" }, t("search.kept")),
+    took !== undefined && h("span", { class: "muted" }, `${took.toFixed(took < 10 ? 1 : 0)} ms`),
   ];
+}
+
+function listed(state, found) {
+  if (found.results.length > 0) {
+    return cards(found.results, wanted(state.q ?? ""), t("search.results"));
+  }
+  return isAsked(state)
+    ? empty(t("search.none"), t("search.none.hint"))
+    : empty(t("search.empty"), t("search.empty.hint"));
 }
