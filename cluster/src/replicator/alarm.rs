@@ -16,7 +16,7 @@ pub enum AlarmKind {
     TwoNodesOneName,
     /// Somebody wrote under this node's open epoch.
     EpochReused,
-    /// Equal vectors, unequal digests.
+    /// Equal writes, unequal states.
     Divergence,
     /// One dot came with two values.
     Contradiction,
@@ -115,6 +115,11 @@ impl Alarms {
     /// Takes alarms of a kind down.
     pub(super) fn clear(&mut self, kind: AlarmKind) {
         self.up.retain(|(raised, _), _| *raised != kind);
+    }
+
+    /// Takes down the alarm about one subject.
+    pub(super) fn clear_of(&mut self, kind: AlarmKind, subject: &str) {
+        self.up.remove(&(kind, subject.to_owned()));
     }
 
     /// Those that are up now.

@@ -7,9 +7,10 @@
 //!
 //! The roads that an op can take to a node each have a file: the stream (`stream`, `inbox`,
 //! `outbox`), ranges asked of a peer (`ranges`), state transfer (`transfer`). `peers` keeps what
-//! is known of the others, `roster` what may be pruned.
+//! is known of the others, `roster` what may be pruned; `audit` compares states under load.
 
 mod alarm;
+mod audit;
 mod event;
 mod inbox;
 mod outbox;
@@ -72,6 +73,7 @@ pub struct Replicator {
     ranges: ranges::Ranges,
     roster: roster::Roster,
     transfer: transfer::Transfers,
+    audit: audit::Audit,
     alarms: alarm::Alarms,
     beat_due: u64,
     next_number: u64,
@@ -97,6 +99,7 @@ impl Replicator {
             inbox: inbox::Inbox::default(),
             ranges: ranges::Ranges::default(),
             transfer: transfer::Transfers::default(),
+            audit: audit::Audit::new(identity.run, now),
             alarms: alarm::Alarms::default(),
             beat_due: now,
             next_number: 0,
@@ -207,6 +210,7 @@ impl Replicator {
         self.tick_outbox();
         self.tick_ranges();
         self.tick_transfer();
+        self.tick_audit();
         self.tick_roster();
         if self.is_connected && self.now >= self.beat_due {
             self.beat_due = self.now + BEAT_INTERVAL_MS;

@@ -219,14 +219,20 @@ impl Replicator {
         if !self.state_fits_vector() {
             return;
         }
-        let differing = self.peers.live(now).find(|(_, peer)| {
-            peer.beat.vector_hash == vector_hash
-                && peer.beat.root.is_some_and(|theirs| theirs.0 != root)
-        });
-        let Some(key) = differing.map(|(key, _)| key.clone()) else {
-            self.alarms.clear(AlarmKind::Divergence);
-            return;
-        };
+        let (mut equal, mut differing) = (Vec::new(), None);
+        for (key, peer) in self.peers.live(now) {
+            match peer.beat.root {
+                Some(theirs) if peer.beat.vector_hash == vector_hash && theirs.0 == root => {
+                    equal.push(key.node.clone());
+                }
+                Some(_) if peer.beat.vector_hash == vector_hash => differing = Some(key.clone()),
+                _ => {}
+            }
+        }
+        for node in equal {
+            self.alarms.clear_of(AlarmKind::Divergence, node.as_str());
+        }
+        let Some(key) = differing else { return };
         let detail = format!("{} has applied the same writes and holds another state", key.node);
         self.raise(AlarmKind::Divergence, key.node.as_str(), detail);
         self.want_transfer(key, TransferReason::Divergence);

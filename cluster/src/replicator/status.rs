@@ -45,6 +45,8 @@ pub struct Status {
     pub transfer: Option<(NodeName, TransferReason, u64)>,
     /// Transfers that were finished since the start.
     pub transfer_count: u64,
+    /// Comparisons with a peer under load since the start.
+    pub audit_count: u64,
     /// The other nodes, live or remembered.
     pub peers: Vec<PeerStatus>,
     /// Every origin that is known.
@@ -115,6 +117,7 @@ impl Replicator {
             stream_behind_count: self.stream.behind_count(),
             transfer: self.transfer.describe().map(|(key, why, count)| (key.node, why, count)),
             transfer_count: self.transfer.done_count(),
+            audit_count: self.audit.done_count(),
             peers: self.peer_statuses(&everywhere),
             origins: self.origin_statuses(),
             everywhere,

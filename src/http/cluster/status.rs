@@ -68,6 +68,8 @@ pub struct ClusterResponse {
     transfer: Option<TransferBody>,
     /// Transfers that were finished since the start.
     transfers_done: u64,
+    /// Comparisons with a peer while writes went on, since the start.
+    audits_done: u64,
     /// Every run of a node whose writes are known.
     origins: Vec<OriginBody>,
     /// This node first.
@@ -202,6 +204,7 @@ impl From<ClusterView> for ClusterResponse {
                 records: transfer.record_count,
             }),
             transfers_done: view.transfer_count,
+            audits_done: view.audit_count,
             origins: view.origins.into_iter().map(OriginBody::from).collect(),
             nodes: view.nodes.into_iter().map(NodeBody::from).collect(),
             pruning: view.pruning.into(),

@@ -52,6 +52,8 @@ pub struct ClusterView {
     pub transfer: Option<TransferView>,
     /// Transfers that were finished since the start.
     pub transfer_count: u64,
+    /// Comparisons with a peer while writes went on, since the start.
+    pub audit_count: u64,
     /// Every run of a node whose writes are known.
     pub origins: Vec<OriginView>,
     /// This node, then the others by name.
@@ -261,6 +263,7 @@ impl Service {
             stream: None,
             transfer: None,
             transfer_count: 0,
+            audit_count: 0,
             origins: origins.collect(),
             nodes: vec![itself],
             pruning: PruningView {
@@ -295,6 +298,7 @@ impl ClusterView {
             record_count: *count,
         });
         self.transfer_count = status.transfer_count;
+        self.audit_count = status.audit_count;
         let origins = status.origins.iter().map(|origin| OriginView {
             origin: origin.origin.to_string(),
             applied_count: origin.applied_count,

@@ -1,5 +1,6 @@
 //! Single inputs and what they lead to; the node's simulator plays the whole.
 
+mod audits;
 mod holes;
 mod meeting;
 mod roads;

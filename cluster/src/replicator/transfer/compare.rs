@@ -11,7 +11,7 @@ use crate::vector::Vector;
 use crate::wire::{Request, Root};
 
 /// How many buckets a group has.
-pub(super) const BUCKETS_PER_GROUP: usize = BUCKET_COUNT / GROUP_COUNT;
+pub(in super::super) const BUCKETS_PER_GROUP: usize = BUCKET_COUNT / GROUP_COUNT;
 /// Ids of one request for records.
 const ID_COUNT_MAX: usize = 200;
 

@@ -15,7 +15,8 @@ use crate::digest::GROUP_COUNT;
 use crate::vector::Vector;
 use crate::wire::{Reply, Request, TransferRecord};
 
-use compare::{Answer, BUCKETS_PER_GROUP, Step, Transfer};
+pub(super) use compare::BUCKETS_PER_GROUP;
+use compare::{Answer, Step, Transfer};
 
 /// Steps that are under way at once.
 const STEP_COUNT_MAX: usize = 6;
@@ -394,6 +395,10 @@ impl Replicator {
         }
         if self.range_is_asked(ask) {
             self.range_replied(ask, reply);
+            return;
+        }
+        if self.audit_is_asked(ask) {
+            self.audit_replied(ask, reply);
             return;
         }
         self.transfer_replied(ask, reply);

@@ -68,6 +68,9 @@ impl World {
 
     /// What is in the vector is in the records, and what the cursor passed is in the vector.
     pub(super) fn check_disk(&mut self, node: usize) {
+        if self.is_altered {
+            return;
+        }
         let place = &self.nodes[node];
         let vector = place.disk.vector();
         if let Some(process) = &place.process

@@ -8,7 +8,10 @@ use std::sync::OnceLock;
 
 use memnode_cluster::replicator::{Applied, Incoming, Member, Position, Start};
 use memnode_cluster::wire::TransferRecord;
-use memnode_cluster::{Dot, IntervalSet, NodeName, Op, Origin, Record, RecordId, Vector};
+use memnode_cluster::{
+    Dot, IntervalSet, NodeName, Op, OpKind, Origin, Outcome, Part, Record, RecordId, Register,
+    Vector, Version,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -244,6 +247,26 @@ impl Disk {
         }
         let sql = "DELETE FROM op WHERE origin_id = ?1 AND oseq = ?2";
         self.connection.execute(sql, rusqlite::params![origin_id, dot.oseq]).unwrap();
+    }
+
+    /// As if a write of a tag had got lost in the record and in all that follows from it.
+    pub(super) fn drop_tag(&mut self, now_ms: u64, text: &str) {
+        let op = super::steps::op_by_hand(text, OpKind::Update, Version::CURRENT);
+        self.write(now_ms, |writer| {
+            let connection = writer.connection();
+            let stored = record::load(connection, &op.id())?;
+            let at = now_ms as f64 / 1000.0;
+            let source = Source { origin_id: 1, oseq: 1, at };
+            apply::settle(connection, Subject::of(&op), source, stored, None, |record| {
+                let is_tag = |(part, _): &(&Part, &Register)| matches!(part, Part::Tag(_));
+                let lost = record.parts().find(is_tag).map(|(part, _)| part.clone());
+                let rest = record.parts().filter(|(part, _)| Some(*part) != lost.as_ref());
+                *record = rest.map(|(part, register)| (part.clone(), register.clone())).collect();
+                Outcome { changed: lost.into_iter().collect(), ..Outcome::default() }
+            })
+        })
+        .unwrap();
+        self.state.forget();
     }
 
     pub(super) fn empty_quarantine(&mut self) {

@@ -20,6 +20,7 @@ mod world;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memnode_cluster::ClusterId;
+use memnode_cluster::replicator::AlarmKind;
 
 use defect::Defect;
 use plan::Plan;
@@ -32,6 +33,9 @@ const START_MS: u64 = 1_795_361_184_000;
 const SEED_COUNT: u64 = 2_000;
 /// Seeds within which a planted mistake must be found.
 const DEFECT_SEED_COUNT: u64 = 200;
+
+/// The text that clients leave alone in a run of [`Plan::altered`].
+const LAST_TEXT: &str = plan::TEXTS[plan::TEXTS.len() - 1];
 
 /// What one run came to.
 struct Run {
@@ -93,6 +97,25 @@ fn equal_writes_make_equal_nodes_whatever_happens() {
         }
     });
     println!("{count} seeds; equal at most {} ms after the last fault", slowest.into_inner());
+}
+
+#[test]
+fn a_record_that_changed_by_itself_is_found_and_mended_while_clients_write() {
+    for seed in 0..20 {
+        let plan = Plan::altered(seed);
+        let end_ms = plan.end_ms;
+        let mut world = World::new(plan, None);
+        let is_found = |world: &World| world.history.alarms.contains(&AlarmKind::Divergence);
+        let is_mended = |world: &World| {
+            let record = |node: usize| world.nodes[node].disk.record(&steps::id_of(LAST_TEXT));
+            (1..3).all(|node| record(node) == record(0))
+        };
+        while !(is_found(&world) && is_mended(&world)) && world.now < end_ms {
+            world.run_until(world.now + 1_000);
+        }
+        assert_eq!(world.failure, None, "seed {seed}");
+        assert!(world.now < end_ms, "seed {seed}: nobody found it, or nobody mended it");
+    }
 }
 
 #[test]

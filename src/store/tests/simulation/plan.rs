@@ -122,6 +122,12 @@ pub(super) enum Step {
     Damage {
         node: usize,
     },
+    /// A node's record loses a tag without any write. Only for a run of its own: what must hold
+    /// does not hold then, and it is for the nodes to find it out.
+    Alter {
+        node: usize,
+        text: usize,
+    },
     /// Messages that no memnode would send.
     Poison {
         kind: u64,
@@ -162,6 +168,28 @@ impl Plan {
         Plan { seed, node_count: random.between(2, 5) as usize, steps, end_ms }
     }
 }
+
+impl Plan {
+    /// Clients write all the time; on one node a record that they leave alone changes by itself.
+    pub(super) fn altered(seed: u64) -> Plan {
+        const LAST: usize = TEXTS.len() - 1;
+        let random = &mut Random::new(seed);
+        let any = |random: &mut Random| Write::Create { tags: any_tags(random), kind: KINDS[0] };
+        let first = Write::Create { tags: TAGS.to_vec(), kind: KINDS[0] };
+        let mut steps = vec![(2_000, Step::Write { node: 0, text: LAST, write: first })];
+        for at in (3_000..ALTERED_END_MS).step_by(500) {
+            let write = if random.chance(50) { any(random) } else { Write::Delete };
+            steps
+                .push((at, Step::Write { node: random.index(3), text: random.index(LAST), write }));
+        }
+        steps.push((15_000, Step::Alter { node: random.index(3), text: LAST }));
+        steps.sort_by_key(|(at, _)| *at);
+        Plan { seed, node_count: 3, steps, end_ms: ALTERED_END_MS }
+    }
+}
+
+/// How long clients write in a run of [`Plan::altered`].
+const ALTERED_END_MS: u64 = 300_000;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

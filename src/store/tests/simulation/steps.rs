@@ -82,6 +82,11 @@ impl World {
                     reader.is_silent = true;
                 }
             }
+            Step::Alter { node, text } => {
+                self.is_altered = true;
+                let wall = self.wall(node % count);
+                self.nodes[node % count].disk.drop_tag(wall, TEXTS[text]);
+            }
             Step::Damage { node } => self.nodes[node % count].is_damaging = true,
             Step::Poison { kind } => self.poison(kind),
         }
@@ -343,7 +348,7 @@ fn newer_parts(name: &str) -> Parts {
 }
 
 /// An op but for its dot, its time and what it writes.
-fn op_by_hand(text: &str, kind: OpKind, version: Version) -> Op {
+pub(super) fn op_by_hand(text: &str, kind: OpKind, version: Version) -> Op {
     let target = target(text);
     Op {
         version,

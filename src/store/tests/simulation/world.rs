@@ -40,6 +40,9 @@ pub(super) struct World {
     /// Nodes that the administrator told the others to forget.
     pub(super) forgotten: BTreeSet<NodeName>,
     pub(super) is_healed: bool,
+    /// Whether a record changed by itself. No roots are told then, as if no vectors were ever
+    /// equal: only the comparison of single records can find it.
+    pub(super) is_altered: bool,
     /// Whether numbers of the stream were used again: readers may pass over what has them.
     pub(super) was_set_back: bool,
     shelf: Rc<Shelf>,
@@ -118,6 +121,7 @@ impl World {
             server_down_until: 0,
             forgotten: BTreeSet::new(),
             is_healed: false,
+            is_altered: false,
             was_set_back: false,
             shelf: Shelf::new(),
             queue: BTreeMap::new(),
