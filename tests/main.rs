@@ -38,6 +38,7 @@ mod model;
 mod ownership;
 mod peer_client;
 mod peer_file;
+mod recount;
 mod reembed;
 mod rest_access;
 mod rest_batch;

@@ -172,9 +172,10 @@ impl Failure {
             Failure::Start(StartError::Locked { .. }) => {
                 Some("wait until the other process has ended, or end it")
             }
-            Failure::Start(StartError::Corrupt { .. }) | Failure::Damaged(_) => {
-                Some("keep a copy of the file, then restore a backup")
-            }
+            Failure::Start(StartError::Corrupt { .. }) | Failure::Damaged(_) => Some(
+                "keep a copy of the file, then restore a backup; \
+                 a node of a cluster can start on an empty file instead",
+            ),
             Failure::Client(ClientError::Unreachable { .. } | ClientError::Broken(_)) => {
                 Some("run the command again; what was answered before is safe")
             }

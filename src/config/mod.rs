@@ -79,6 +79,8 @@ pub struct StoreConfig {
     pub readers: NonZeroUsize,
     /// Writes that may wait for the writer thread before more are refused.
     pub write_queue_max: NonZeroUsize,
+    /// How often the digest is recounted from the records; 1 s to 30 days.
+    pub recount_interval: Duration,
 }
 
 /// The HTTP listener and its limits.

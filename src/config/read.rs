@@ -66,6 +66,7 @@ fn node(reader: &mut Reader, host_name: &str) -> Result<NodeConfig> {
 
 fn store(reader: &mut Reader) -> Result<StoreConfig> {
     let directories = reader.directories;
+    let recounts = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
     let path = |text: &str| directories.expand(text);
     let base_dir = reader.or_else("store.base_dir", path, |setting| {
         below(directories.data.as_ref(), "memnode", setting)
@@ -80,6 +81,8 @@ fn store(reader: &mut Reader) -> Result<StoreConfig> {
         )?,
         write_queue_max: reader
             .required("store.write_queue_max", |text| parse::count(text, 1..=65_536))?,
+        recount_interval: reader
+            .required("store.recount_interval", |text| parse::duration(text, recounts))?,
     })
 }
 

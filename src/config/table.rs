@@ -216,6 +216,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Writes that may wait before more are refused",
     ),
     setting(
+        "store.recount_interval",
+        "MEMNODE_RECOUNT_INTERVAL",
+        "recount-interval",
+        kind("TIME", "a time from 1s to 30d, such as 12h"),
+        "How often the digest is recounted from the records",
+    ),
+    setting(
         "http.enabled",
         "MCP_HTTP_ENABLED",
         "http-enabled",

@@ -99,8 +99,11 @@ impl Node {
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
         });
-        if config.cluster.nats.is_some() && role != Role::Command {
-            service.embed_pending();
+        if role != Role::Command {
+            service.recount_every(config.store.recount_interval);
+            if config.cluster.nats.is_some() {
+                service.embed_pending();
+            }
         }
         let state = AppState {
             service: service.clone(),

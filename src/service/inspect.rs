@@ -10,8 +10,6 @@ use crate::{Error, Result};
 
 /// Seconds of a week.
 const WEEK_SECONDS: f64 = 7.0 * 24.0 * 3600.0;
-/// How long a check of the whole file may take: an hour.
-const VERIFY_DEADLINE: std::time::Duration = std::time::Duration::from_secs(3600);
 /// Most memories of one page of an export.
 const EXPORT_COUNT_MAX: usize = 1000;
 
@@ -126,16 +124,6 @@ impl Service {
     /// Share of the disk in use where the file is, 0 to 100; `None` where it cannot be told.
     pub fn disk_percent(&self) -> Option<f64> {
         crate::machine::disk_percent(self.parts.store.path())
-    }
-
-    /// Recounts all that is kept in step, and runs SQLite's own checks: what is wrong, in
-    /// sentences; nothing for a sound file.
-    ///
-    /// # Errors
-    /// `Forbidden` without `admin`; those of the file.
-    pub async fn verify(&self, who: &Principal) -> Result<Vec<String>> {
-        who.require_everywhere(Access::Admin)?;
-        Ok(self.parts.store.read(VERIFY_DEADLINE, |reader| reader.verify()).await?)
     }
 
     /// A page of an export, in an order that holds while memories come and go: those after row

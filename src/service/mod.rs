@@ -9,6 +9,7 @@ mod once;
 mod pending;
 mod position;
 mod recall;
+mod recount;
 mod reembed;
 mod remember;
 mod survey;
@@ -78,6 +79,7 @@ pub struct Service {
     started: Instant,
     reembed: Arc<Mutex<Option<reembed::Job>>>,
     live: watch::LiveCell,
+    recount: Arc<Mutex<recount::Recount>>,
 }
 
 /// State of the model.
@@ -110,6 +112,7 @@ impl Service {
             started: Instant::now(),
             reembed: Arc::default(),
             live: watch::LiveCell::default(),
+            recount: Arc::default(),
         }
     }
 

@@ -13,11 +13,22 @@ use super::record;
 const PROBLEM_COUNT_MAX: usize = 100;
 
 impl Reader<'_> {
+    /// Whether the digest and the columns are what the records say: what is wrong, in sentences.
+    pub fn recount(&self) -> Result<Vec<String>, StoreError> {
+        let mut problems = match records(self.connection()) {
+            Ok(problems) => problems,
+            Err(error) if error.is_fatal() => vec![error.to_string()],
+            Err(error) => return Err(error),
+        };
+        problems.truncate(PROBLEM_COUNT_MAX);
+        Ok(problems)
+    }
+
     /// What is wrong with the file, in sentences; empty when nothing is.
     pub fn verify(&self) -> Result<Vec<String>, StoreError> {
         let connection = self.connection();
         let mut problems = Vec::new();
-        for check in [integrity, derived, records] {
+        for check in [integrity, foreign_keys, derived, records] {
             match check(connection) {
                 Ok(found) => problems.extend(found),
                 // Damage that the check stumbled over is what it was looking for.
@@ -28,6 +39,17 @@ impl Reader<'_> {
         problems.truncate(PROBLEM_COUNT_MAX);
         Ok(problems)
     }
+}
+
+/// Rows that name a row which is not there.
+fn foreign_keys(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT \"table\", count(*), parent FROM pragma_foreign_key_check GROUP BY 1, 3";
+    let mut statement = connection.prepare(sql)?;
+    let found = statement.query_map([], |row| {
+        let (table, count, parent): (String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(format!("{count} rows of {table} name a row of {parent} that is not there"))
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 fn integrity(connection: &Connection) -> Result<Vec<String>, StoreError> {

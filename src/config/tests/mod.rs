@@ -37,6 +37,7 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
     ("store.path", ["/srv/m.db", "~/m.db"], ["/srv/m.db", "/home/ada/m.db"]),
     ("store.readers", ["1", "64"], ["1", "64"]),
     ("store.write_queue_max", ["1", "65536"], ["1", "65536"]),
+    ("store.recount_interval", ["1s", "30d"], ["1s", "30d"]),
     ("http.enabled", ["yes", "off"], ["true", "false"]),
     ("http.host", ["localhost", "[::1]"], ["127.0.0.1", "::1"]),
     ("http.port", ["0", "65535"], ["0", "65535"]),
@@ -131,6 +132,7 @@ fn the_defaults_are_what_their_comments_say() {
     assert_eq!(store.path, Path::new("/home/ada/.local/share/memnode/memnode.db"));
     assert!((2..=16).contains(&store.readers.get()));
     assert_eq!(store.write_queue_max.get(), 1024);
+    assert_eq!(store.recount_interval, Duration::from_hours(24));
     assert_eq!(http.enabled, None);
     assert_eq!(http.address().to_string(), "127.0.0.1:8000");
     assert_eq!(http.cors_origins, CorsOrigins::Own);

@@ -107,6 +107,7 @@ fn bad_values_are_refused_and_what_is_allowed_is_named() {
         ("store.base_dir", &["/a\0b", "/a\u{fffd}"]),
         ("store.readers", &["0", "65", "-1", "2.5", "two"]),
         ("store.write_queue_max", &["0", "65537", ""]),
+        ("store.recount_interval", &["", "999ms", "31d", "never"]),
         ("http.enabled", &["maybe", "2"]),
         ("http.host", &["", "example.org", "127.0.0.1:8000", "256.0.0.1", "0"]),
         ("http.port", &["", "65536", "-1", "80a", "0x50", "8 0"]),

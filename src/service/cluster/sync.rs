@@ -37,7 +37,10 @@ impl Service {
             self.read(|reader| Ok((reader.vector()?.count(), reader.held()?.count()))).await?;
         let view = SyncView { applied_count: applied, held_count: held, ..SyncView::default() };
         let Some(status) = self.parts.replica.as_ref().map(Replica::status) else {
-            return Ok(view);
+            return Ok(SyncView {
+                alarms: self.file_alarm().map(|it| it.kind).into_iter().collect(),
+                ..view
+            });
         };
         let pending_count =
             status.outbox_count + status.inbox_count as u64 + status.missing.count();
@@ -46,6 +49,7 @@ impl Service {
         let last_sync = status.is_connected.then(|| crate::clock::now_seconds() - since_sync_s);
         let mut alarms: Vec<&str> = status.alarms.iter().map(|alarm| alarm.kind.as_str()).collect();
         alarms.dedup();
+        alarms.extend(self.file_alarm().map(|alarm| alarm.kind));
         Ok(SyncView {
             is_enabled: true,
             is_connected: status.is_connected,

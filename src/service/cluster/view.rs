@@ -213,6 +213,7 @@ impl Service {
         if let Some(status) = status {
             view.fill(&status);
         }
+        view.alarms.extend(self.file_alarm());
         Ok(view)
     }
 

@@ -22,6 +22,10 @@ fn check(damage: &str, expected: &str) {
 #[test]
 fn every_planted_damage_is_found() {
     check("UPDATE tally SET count = count + 1", "totals");
+    check(
+        "PRAGMA foreign_keys = OFF; UPDATE memory SET write_origin = 99 WHERE row = 7",
+        "name a row of origin",
+    );
     check("DELETE FROM tally", "totals");
     check("INSERT INTO tally VALUES ('ghost', '', 1)", "totals");
     check("UPDATE tag SET count = count - 1 WHERE name = 'all'", "tag counts");
