@@ -53,7 +53,7 @@ impl World {
                     place.name
                 ));
             }
-            let is_erased = self.history.is_erased(dot);
+            let is_erased = self.history.is_erased(dot) || self.history.capped.contains(dot);
             // Those of other runs are their authors' business.
             let is_of_run = dot.origin.epoch == place.disk.epoch();
             let is_exempt = is_erased || !is_of_run || self.log.ever.contains(dot);

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::super::super::apply::{self, Meaning, Model, Source, Subject};
-use super::super::super::replication::{Beat, prune};
+use super::super::super::replication::{Beat, prune, snapshot};
 use super::super::super::{
     Reader, StoreError, Writer, WriterState, applied, initialise, open, record,
 };
@@ -99,6 +99,35 @@ impl Disk {
         let mut copy = Disk::open(&self.shelf, path, &self.node);
         (copy.epoch, copy.missed) = (self.epoch, self.missed.clone());
         copy
+    }
+
+    /// What a node that joins takes over.
+    pub(super) fn snapshot(&self) -> PathBuf {
+        let (copy, target) = (self.shelf.next(), self.shelf.next());
+        std::fs::copy(&self.path, &copy).unwrap();
+        snapshot::write(&copy, &target).unwrap();
+        target
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        snapshot::is_fresh(&self.connection).unwrap()
+    }
+
+    /// Takes a snapshot over in place of nothing.
+    pub(super) fn install(&mut self, now_ms: u64, source: &Path) -> Applied {
+        let (opened, held) = snapshot::open(source).unwrap();
+        drop(opened);
+        // The installing connection is another than the writer's.
+        self.connection = Connection::open_in_memory().unwrap();
+        snapshot::install(&self.path, source, &held).unwrap();
+        let plain = Connection::open(&self.path).unwrap();
+        plain.pragma_update(None, "journal_mode", "DELETE").unwrap();
+        drop(plain);
+        let mut again = Disk::open(&self.shelf, self.path.clone(), &self.node);
+        again.missed = std::mem::take(&mut self.missed);
+        again.start(self.epoch, now_ms);
+        *self = again;
+        Applied { applied: held.vector, ..Applied::default() }
     }
 
     /// A process opens the file.

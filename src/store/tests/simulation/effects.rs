@@ -1,7 +1,7 @@
 //! What a replicator wants done, done: on the file, on the stream, to the others.
 
 use memnode_cluster::replicator::{
-    AlarmKind, Applied, Asked, Effect, Incoming, Input, payload_hash,
+    AlarmKind, Applied, Asked, Effect, Incoming, Input, PeerKey, payload_hash,
 };
 use memnode_cluster::wire::{self, Ack, Batch, Heartbeat, Reply, Request, Root, Stretch};
 use memnode_cluster::{Origin, Vector};
@@ -10,6 +10,7 @@ use super::CLUSTER;
 use super::defect::Defect;
 use super::world::{Event, Question, StreamReader, World};
 use crate::replica::answer;
+use crate::store::holds_decisions;
 
 /// What a message holds, where it is, and what its ops are known by.
 type Sent = (u64, u64, Option<u64>, Vec<u64>);
@@ -25,7 +26,12 @@ impl World {
         match effect {
             Effect::Publish { origin, lo, hi } => self.publish(node, run, &origin, lo, hi),
             Effect::Apply { number, ops, position } => {
+                let decides = ops.iter().flat_map(|op| &op.op);
+                let decides = decides.into_iter().any(|op| holds_decisions(&op.namespace));
                 let outcome = self.apply(node, ops, position);
+                if decides {
+                    self.decide(node);
+                }
                 if outcome.is_none() {
                     self.expect(node, AlarmKind::ApplyFailing);
                 }
@@ -41,9 +47,14 @@ impl World {
                     outcome
                 });
                 self.done(run, number, outcome);
+                self.decide(node);
             }
-            // Only a file of many records is worth a snapshot.
-            Effect::TakeSnapshot { number, .. } => self.done(run, number, None),
+            Effect::TakeSnapshot { number, peer } => {
+                let taken = self.take_snapshot(node, &peer);
+                self.done(run, number, taken);
+                self.decide(node);
+                self.check_disk(node);
+            }
             Effect::Adopt { number, vector } => {
                 let outcome = self.if_not_full(node, |world| world.adopt(node, &vector));
                 self.done(run, number, outcome);
@@ -148,6 +159,25 @@ impl World {
                 world.nodes[node].disk.forget_dot(&dot);
             }
             outcome
+        })
+    }
+
+    /// A snapshot of a peer, if it can be had: the server keeps it for the two of them.
+    fn take_snapshot(&mut self, node: usize, peer: &PeerKey) -> Option<Applied> {
+        let from = self.node_of(peer.run)?;
+        let is_newer = self.nodes[from].major > self.nodes[node].major;
+        if !self.is_connected(node) || !self.is_connected(from) || self.is_lost() || is_newer {
+            return None;
+        }
+        let snapshot = self.nodes[from].disk.snapshot();
+        let wall = self.wall(node);
+        self.if_not_full(node, |world| {
+            let place = &mut world.nodes[node];
+            if place.disk.is_fresh() {
+                place.disk.install(wall, &snapshot)
+            } else {
+                Applied::default()
+            }
         })
     }
 
@@ -336,7 +366,7 @@ impl World {
             software: "simulated".to_owned(),
             embedder: "none".to_owned(),
             disk_percent: None,
-            record_count: state.record_count,
+            record_count: state.record_count * if self.plan.has_snapshots { 5_000 } else { 1 },
             outbox_count: 0,
         };
         self.tell_all(node, &Input::Beat(Box::new(beat)));

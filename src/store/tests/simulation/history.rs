@@ -15,6 +15,9 @@ pub(super) struct History {
     pub(super) excused: Vector,
     /// What each node had on disk at some time.
     pub(super) applied_ever: BTreeMap<NodeName, Vector>,
+    /// Payloads that some node dropped before everyone had them: they may never get into the
+    /// stream.
+    pub(super) capped: Vector,
     /// What nobody can read.
     pub(super) garbage: Vector,
     /// Creations over deleted memories, with what their authors had seen erased: nothing older may

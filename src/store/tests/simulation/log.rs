@@ -47,7 +47,7 @@ impl Log {
 
     /// Drops old messages.
     pub(super) fn truncate(&mut self, count: u64) {
-        self.first_seq = (self.first_seq + count).min(self.last_seq + 1);
+        self.first_seq = self.first_seq.saturating_add(count).min(self.last_seq + 1);
         self.messages = self.messages.split_off(&self.first_seq);
     }
 

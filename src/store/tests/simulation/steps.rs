@@ -19,6 +19,8 @@ use super::world::{Event, World};
 use crate::memory::Namespace;
 
 const HOUR_MS: i64 = 3_600_000;
+/// Payloads that are older are dropped, whoever lacks them: 30 days.
+const AGE_SECONDS_MAX: f64 = 30.0 * 24.0 * 3600.0;
 
 impl World {
     pub(super) fn step(&mut self, number: usize) {
@@ -82,6 +84,12 @@ impl World {
                     reader.is_silent = true;
                 }
             }
+            Step::Months { node, days, down_ms } => {
+                self.restart(node % count, down_ms);
+                self.let_days_pass(days);
+            }
+            Step::Void { node } => self.void(node % count),
+            Step::Cap { node, bytes } => self.cap(node % count, bytes),
             Step::Alter { node, text } => {
                 self.is_altered = true;
                 let wall = self.wall(node % count);
@@ -100,6 +108,33 @@ impl World {
     fn restart(&mut self, node: usize, down_ms: u64) {
         self.kill(node);
         self.after(down_ms, Event::Start(node));
+    }
+
+    /// Whatever lies in the quarantine of a node is given up on all.
+    fn void(&mut self, node: usize) {
+        let place = &self.nodes[node];
+        let is_able = self.now >= place.full_until.max(place.paused_until);
+        if place.process.is_none() || !is_able {
+            return;
+        }
+        for (dot, _) in self.nodes[node].disk.quarantine() {
+            self.by_writer(node, |writer| writer.void(&dot));
+        }
+        self.decide(node);
+    }
+
+    /// Payloads beyond a cap go, whoever lacks them; those of poison as well.
+    fn cap(&mut self, node: usize, bytes: u64) {
+        let wall = self.wall(node);
+        let old = wall as f64 / 1000.0 - AGE_SECONDS_MAX;
+        let disk = &mut self.nodes[node].disk;
+        let before = disk.kept_ops();
+        let dropped = disk.write(wall, |writer| writer.prune_beyond(bytes, old)).unwrap();
+        let gone = before.subtract(&disk.kept_ops());
+        self.history.capped.join(&gone);
+        if let Some(process) = self.process(node).filter(|_| dropped > 0) {
+            process.replicator.prune_early(dropped);
+        }
     }
 
     /// An old copy of the file takes the place of the present one.

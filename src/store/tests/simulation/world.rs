@@ -40,6 +40,8 @@ pub(super) struct World {
     /// Nodes that the administrator told the others to forget.
     pub(super) forgotten: BTreeSet<NodeName>,
     pub(super) is_healed: bool,
+    /// Months that passed beside the plan.
+    pub(super) skipped_ms: u64,
     /// Whether a record changed by itself. No roots are told then, as if no vectors were ever
     /// equal: only the comparison of single records can find it.
     pub(super) is_altered: bool,
@@ -121,6 +123,7 @@ impl World {
             server_down_until: 0,
             forgotten: BTreeSet::new(),
             is_healed: false,
+            skipped_ms: 0,
             is_altered: false,
             was_set_back: false,
             shelf: Shelf::new(),
@@ -206,6 +209,26 @@ impl World {
 
     pub(super) fn process(&mut self, node: usize) -> Option<&mut Process> {
         self.nodes[node].process.as_mut()
+    }
+
+    /// Days go by in which nobody does anything. The server keeps no message for longer than 30.
+    pub(super) fn let_days_pass(&mut self, days: u64) {
+        let passed_ms = days * 24 * 3_600_000;
+        let queue = std::mem::take(&mut self.queue);
+        self.queue = queue.into_iter().map(|((at, n), e)| ((at + passed_ms, n), e)).collect();
+        self.now += passed_ms;
+        self.skipped_ms += passed_ms;
+        self.lossy.1 += passed_ms;
+        self.server_down_until += passed_ms;
+        for place in &mut self.nodes {
+            place.unlinked_until += passed_ms;
+            place.full_until += passed_ms;
+            place.refused_until += passed_ms;
+            place.paused_until += passed_ms;
+        }
+        if days >= 30 {
+            self.log.truncate(u64::MAX);
+        }
     }
 
     /// Lets time pass, no further than to `until`, as long as nothing goes wrong.
@@ -315,7 +338,8 @@ impl World {
     /// Tells a node what the administrator decided.
     pub(super) fn decide(&mut self, node: usize) {
         let forgotten = self.forgotten.iter().cloned().collect();
-        self.feed(node, Input::Decided { forgotten, voided: Default::default() });
+        let (_, voided) = self.nodes[node].disk.reader().decisions().unwrap();
+        self.feed(node, Input::Decided { forgotten, voided });
     }
 
     /// Who can reach the server; told when it changes.
