@@ -9,6 +9,7 @@ mod cli_output;
 mod cli_service;
 mod cli_settings;
 mod cluster_admin;
+mod cluster_conflicts;
 mod cluster_erase;
 mod cluster_login;
 mod cluster_promises;

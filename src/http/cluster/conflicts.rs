@@ -45,7 +45,7 @@ struct ConflictBody {
     /// Its namespace.
     namespace: String,
     /// The part of it.
-    #[schema(example = "memory_type")]
+    #[schema(example = "type")]
     field: String,
     /// The value that lost.
     value: Value,
