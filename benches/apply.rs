@@ -232,7 +232,7 @@ async fn snapshots(author: &Node, count: usize) -> Vec<Vec<String>> {
     let written = row("writing a snapshot", count, watch.stop());
     let node = Node::new("newcomer", true);
     let watch = Stopwatch::start();
-    let installed = node.store.install_snapshot(&path).await.expect("a whole snapshot");
+    let installed = node.store.install_snapshot(&path, 0.0).await.expect("a whole snapshot");
     let taken = row("taking a snapshot over", count, watch.stop());
     assert!(installed.is_copied);
     check_equal(author, &node).await;

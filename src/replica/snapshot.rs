@@ -194,7 +194,8 @@ async fn try_take(shared: &Arc<Shared>, peer: &PeerKey) -> Result<Vector, Snapsh
     if left > 0 || hash.finalize().as_slice() != object.sha256 {
         return Err(SnapshotError::Damaged);
     }
-    let installed = shared.store.install_snapshot(&file.path).await?;
+    let now = crate::clock::now_seconds();
+    let installed = shared.store.install_snapshot(&file.path, now).await?;
     let record_count = installed.snapshot.record_count;
     tracing::info!(record_count, from = %peer.node, "took a snapshot over");
     if installed.refused.is_empty() { Ok(installed.snapshot.vector) } else { Ok(Vector::default()) }

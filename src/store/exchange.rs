@@ -21,11 +21,11 @@ impl Store {
     }
 
     /// Takes a snapshot in: copies it into a fresh store, joins it with what is in any other. The
-    /// snapshot file is the caller's own and may be changed.
+    /// snapshot file is the caller's own and may be changed. `now`: in Unix seconds.
     ///
     /// # Errors
     /// `Refused` for a file that is no snapshot or not whole; those of both files.
-    pub async fn install_snapshot(&self, path: &Path) -> Result<Installed, StoreError> {
+    pub async fn install_snapshot(&self, path: &Path, now: f64) -> Result<Installed, StoreError> {
         let (target, source) = (self.path.clone(), path.to_owned());
         let copied = self.writer.alone(move |connection| {
             let (opened, snapshot) = snapshot::open(&source)?;
@@ -33,7 +33,7 @@ impl Store {
                 return Ok(Err((opened, snapshot)));
             }
             drop(opened);
-            snapshot::install(&target, &source, &snapshot)?;
+            snapshot::install(&target, &source, &snapshot, now)?;
             feed::note_gap(connection, crate::clock::now_seconds())?;
             Ok(Ok(snapshot))
         });

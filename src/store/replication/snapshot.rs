@@ -106,8 +106,9 @@ pub(in super::super) fn is_fresh(connection: &Connection) -> Result<bool, StoreE
     Ok(true)
 }
 
-/// Copies a snapshot into a fresh file. Uses a connection of its own, so that the writer's sees
-/// the new word index as another's change.
+/// Copies a snapshot into a fresh file, to which all of it is as new as `now` (Unix seconds):
+/// others, who knew the file empty, hear in its next heartbeats what it has. Uses a connection of
+/// its own, so that the writer's sees the new word index as another's change.
 ///
 /// # Errors
 /// `Refused` when the copy is not what the snapshot says.
@@ -115,10 +116,12 @@ pub(in super::super) fn install(
     target: &Path,
     source: &Path,
     snapshot: &Snapshot,
+    now: f64,
 ) -> Result<(), StoreError> {
     let connection = open_writer(target, |_| Ok(()))?;
     copy::attach(&connection, &read_only_uri(source)).map_err(untrusted)?;
     let copied = copy::copy(&connection, |connection| {
+        connection.execute("UPDATE origin SET changed_at = max(changed_at, ?1)", [now])?;
         let counts = recount(connection)? == digest::buckets(connection)?;
         if counts && describe(connection)? == *snapshot {
             Ok(())

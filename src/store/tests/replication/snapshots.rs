@@ -3,6 +3,9 @@
 use super::*;
 use crate::store::Installed;
 
+/// When snapshots are taken over here: later than everything in them.
+const NOW: f64 = 4_000_000_000.0;
+
 async fn fill(store: &Store, node: &str, count: usize) {
     let node = node.to_owned();
     store
@@ -35,7 +38,18 @@ async fn digest(opened: &Opened) -> crate::store::Digest {
 }
 
 async fn installed(opened: &Opened, path: &Path) -> Installed {
-    opened.store.install_snapshot(path).await.unwrap()
+    opened.store.install_snapshot(path, NOW).await.unwrap()
+}
+
+#[tokio::test]
+async fn heartbeats_tell_what_a_snapshot_brought_however_old_it_is() {
+    let (a, b) = (open_store("a", DIMENSION), open_store("b", DIMENSION));
+    fill(&a.store, "a", 3).await;
+    let path = a.directory.path().join("snapshot.db");
+    let snapshot = a.store.snapshot_to(&path).unwrap();
+    installed(&b, &path).await;
+    let beat = b.store.read(PATIENCE, |reader| reader.beat(NOW - 60.0)).await.unwrap();
+    assert_eq!(beat.recent, snapshot.vector);
 }
 
 #[tokio::test]
@@ -132,7 +146,7 @@ async fn what_is_no_whole_snapshot_is_refused_and_harms_nothing() {
         let path = a.directory.path().join(name);
         std::fs::copy(&whole, &path).unwrap();
         damage(&path);
-        let refused = b.store.install_snapshot(&path).await;
+        let refused = b.store.install_snapshot(&path, NOW).await;
         assert!(refused.is_err(), "{name}");
         assert_eq!(b.store.state(), crate::store::StoreState::Ok, "{name}");
         assert_eq!(digest(&b).await.count(), 0, "{name}");

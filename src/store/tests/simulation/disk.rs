@@ -119,7 +119,7 @@ impl Disk {
         drop(opened);
         // The installing connection is another than the writer's.
         self.connection = Connection::open_in_memory().unwrap();
-        snapshot::install(&self.path, source, &held).unwrap();
+        snapshot::install(&self.path, source, &held, now_ms as f64 / 1000.0).unwrap();
         let plain = Connection::open(&self.path).unwrap();
         plain.pragma_update(None, "journal_mode", "DELETE").unwrap();
         drop(plain);
