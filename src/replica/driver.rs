@@ -44,6 +44,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Input>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reader = StreamReader::default();
+    let mut wake = None;
     loop {
         let input = tokio::select! {
             () = shared.shutdown.cancelled() => break,
@@ -51,23 +52,28 @@ pub(super) async fn run(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Input>) {
             changed = committed.changed() => match changed {
                 Ok(()) => {
                     let OwnHead { origin, head } = committed.borrow_and_update().clone();
-                    Some(origin.map_or(Input::Tick, |origin| Input::Committed { origin, head }))
+                    let is_awaited = shared.is_awaited();
+                    let committed = |origin| Input::Committed { origin, head, is_awaited };
+                    Some(origin.map_or(Input::Tick, committed))
                 }
                 // The store closed: so does the node.
                 Err(_) => break,
             },
             _ = tick.tick() => Some(Input::Tick),
+            () = tokio::time::sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)),
+                if wake.is_some() => Some(Input::Tick),
         };
         let Some(input) = input else { break };
         let mut effects = Vec::new();
-        {
+        wake = {
             let mut replicator = shared.replicator.lock();
             effects.extend(replicator.handle(shared.now(), input));
             for _ in 1..ROUND_COUNT_MAX {
                 let Ok(input) = inbox.try_recv() else { break };
                 effects.extend(replicator.handle(shared.now(), input));
             }
-        }
+            replicator.wakes_at().map(|at| shared.instant(at))
+        };
         for effect in effects {
             effect::carry_out(&shared, effect, &mut reader);
         }

@@ -37,7 +37,7 @@ use crate::store::{BatchOutcome, Reader, Store, StoreError};
 pub use answer::answer;
 pub use connect::ConnectError;
 pub use snapshot::SnapshotError;
-pub use wait::{AckWanted, Waited};
+pub use wait::{Awaited, Waited};
 
 use subject::Subjects;
 
@@ -80,6 +80,9 @@ struct Shared {
     inputs: mpsc::Sender<Input>,
     /// Counts what the replicator took in.
     changed: watch::Sender<u64>,
+    /// Writes whose authors wait until the stream or peers have them.
+    awaited: AtomicUsize,
+    /// Those among them that wait for peers.
     ack_wanted: AtomicUsize,
     snapshots: snapshot::Snapshots,
     started: Instant,
@@ -134,6 +137,7 @@ impl Replica {
             heard_cluster: Mutex::new(None),
             inputs,
             changed: watch::channel(0).0,
+            awaited: AtomicUsize::new(0),
             ack_wanted: AtomicUsize::new(0),
             snapshots: snapshot::Snapshots::default(),
             started: Instant::now(),
@@ -202,6 +206,11 @@ impl Shared {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// The instant that those milliseconds mean; the next one, as a timer knows no fractions.
+    fn instant(&self, now: u64) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(self.started + Duration::from_millis(now))
+    }
+
     /// Hands something to the replicator; a node that stops listens no more.
     async fn tell(&self, input: Input) {
         if self.inputs.send(input).await.is_err() {
@@ -217,6 +226,10 @@ impl Shared {
                 return;
             }
         }
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed) > 0
     }
 
     fn wants_acks(&self) -> bool {

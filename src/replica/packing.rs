@@ -1,16 +1,29 @@
 //! Messages as they travel: compressed, with a bound on what they may unpack to.
 
+use std::cell::RefCell;
+
 use memnode_cluster::DecodeError;
 use memnode_cluster::wire::{self, UNPACKED_BYTES_MAX};
+use zstd::bulk::{Compressor, Decompressor};
 
 /// The fastest level that still halves text (zstd's own default is 3).
 const LEVEL: i32 = 1;
+
+thread_local! {
+    // Making one costs more than packing a message of one write.
+    static COMPRESSOR: RefCell<Compressor<'static>> =
+        RefCell::new(Compressor::new(LEVEL).expect("the level exists"));
+    static DECOMPRESSOR: RefCell<Decompressor<'static>> =
+        RefCell::new(Decompressor::new().expect("a context without a dictionary is made"));
+}
 
 /// Encodes and compresses.
 pub(super) fn pack<T: wire::Message>(message: &T) -> Vec<u8> {
     let bytes = wire::to_bytes(message);
     // In one piece, so that the tables fit the length and the length stands in the frame.
-    zstd::bulk::compress(&bytes, LEVEL).expect("a vector takes every byte")
+    COMPRESSOR
+        .with_borrow_mut(|compressor| compressor.compress(&bytes))
+        .expect("a vector takes every byte")
 }
 
 /// Unpacks and decodes, never more than [`UNPACKED_BYTES_MAX`].
@@ -22,7 +35,9 @@ pub(super) fn unpack<T: for<'b> wire::Readable<'b>>(bytes: &[u8]) -> Result<T, S
     let length = length.ok_or("it is no frame with its length")?;
     let length = usize::try_from(length).ok().filter(|length| *length <= UNPACKED_BYTES_MAX);
     let length = length.ok_or_else(|| format!("it is longer than {UNPACKED_BYTES_MAX} bytes"))?;
-    let unpacked = zstd::bulk::decompress(bytes, length).map_err(|error| error.to_string())?;
+    let unpacked = DECOMPRESSOR
+        .with_borrow_mut(|decompressor| decompressor.decompress(bytes, length))
+        .map_err(|error| error.to_string())?;
     wire::from_bytes(&unpacked).map_err(|error: DecodeError| error.to_string())
 }
 

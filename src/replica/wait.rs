@@ -19,22 +19,36 @@ pub enum Waited {
     WrittenOff,
 }
 
-/// While it lives, published writes ask peers to say when they have them on disk.
-pub struct AckWanted {
+/// While it lives, writes are sent without delay, and ask peers to say when they have them on disk
+/// if that is what is waited for.
+pub struct Awaited {
     replica: Replica,
+    is_of_peers: bool,
 }
 
-impl Drop for AckWanted {
+impl Drop for Awaited {
     fn drop(&mut self) {
-        self.replica.shared.ack_wanted.fetch_sub(1, Ordering::Relaxed);
+        let shared = &self.replica.shared;
+        shared.awaited.fetch_sub(1, Ordering::Relaxed);
+        if self.is_of_peers {
+            shared.ack_wanted.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
 impl Replica {
+    /// Announces a write whose author will wait for the stream; take it before the write.
+    pub fn expect_logged(&self) -> Awaited {
+        self.shared.awaited.fetch_add(1, Ordering::Relaxed);
+        Awaited { replica: self.clone(), is_of_peers: false }
+    }
+
     /// Announces a write whose author will wait for peers; take it before the write.
-    pub fn expect_ack(&self) -> AckWanted {
+    pub fn expect_ack(&self) -> Awaited {
+        let mut awaited = self.expect_logged();
         self.shared.ack_wanted.fetch_add(1, Ordering::Relaxed);
-        AckWanted { replica: self.clone() }
+        awaited.is_of_peers = true;
+        awaited
     }
 
     /// Whether an own write is in the stream, within a time.

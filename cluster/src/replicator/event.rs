@@ -1,5 +1,7 @@
 //! What goes into a replicator and what comes out of it.
 
+use std::sync::Arc;
+
 use super::{Alarm, Member, PeerKey};
 use crate::op::{ClusterId, Op};
 use crate::origin::{Dot, NodeName, Origin};
@@ -130,6 +132,8 @@ pub enum Input {
         origin: Origin,
         /// Its last number.
         head: u64,
+        /// Whether somebody waits until peers or the stream have them.
+        is_awaited: bool,
     },
     /// Ops are in the stream.
     Published {
@@ -201,7 +205,7 @@ pub enum Effect {
         /// Comes back in [`Input::Applied`].
         number: u64,
         /// The ops.
-        ops: Vec<Incoming>,
+        ops: Arc<[Incoming]>,
         /// The stream is applied up to here.
         position: Option<Position>,
     },

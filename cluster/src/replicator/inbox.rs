@@ -1,6 +1,7 @@
 //! Ops on their way into the store: one batch at a time, each op once.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::{AlarmKind, Effect, INBOX_BYTES_MAX, INBOX_COUNT_MAX, Incoming, Position, Replicator};
 use crate::op::Op;
@@ -45,7 +46,7 @@ struct Queued {
 #[derive(Debug)]
 struct UnderWay {
     number: u64,
-    ops: Vec<Incoming>,
+    ops: Arc<[Incoming]>,
     position: Option<Position>,
 }
 
@@ -165,8 +166,8 @@ impl Replicator {
             return;
         }
         let (ops, position) = self.inbox.take();
-        let number = self.number();
-        let batch = UnderWay { number, ops: ops.clone(), position: position.clone() };
+        let (number, ops) = (self.number(), Arc::from(ops));
+        let batch = UnderWay { number, ops: Arc::clone(&ops), position: position.clone() };
         self.inbox.under_way = Some(batch);
         self.effects.push_back(Effect::Apply { number, ops, position });
     }
@@ -177,8 +178,9 @@ impl Replicator {
         let Some(batch) = self.inbox.under_way.take_if(|_| is_it) else { return };
         if !is_done {
             self.inbox.blocked_until = self.now + RETRY_MS;
-            for incoming in batch.ops.into_iter().rev() {
+            for incoming in batch.ops.iter().rev() {
                 self.inbox.bytes += incoming.payload.len();
+                let incoming = incoming.clone();
                 self.inbox.queue.push_front(Queued { incoming, position: None });
             }
             let detail = "the store does not take the writes of peers: they wait".to_owned();
@@ -186,7 +188,7 @@ impl Replicator {
             return;
         }
         self.alarms.clear(AlarmKind::ApplyFailing);
-        let done = Vector::from_iter(batch.ops.into_iter().map(|op| op.dot));
+        let done = Vector::from_iter(batch.ops.iter().map(|op| op.dot.clone()));
         self.inbox.dots = self.inbox.dots.subtract(&done);
         if batch.position.is_some() {
             self.inbox.kept = batch.position;

@@ -119,7 +119,9 @@ impl Replicator {
             Input::Beat(beat) => self.beat(*beat),
             Input::Acked(ack) => self.acked(&ack),
             Input::Replied { ask, reply } => self.replied(ask, reply.map(|reply| *reply)),
-            Input::Committed { origin, head } => self.committed(origin, head),
+            Input::Committed { origin, head, is_awaited } => {
+                self.committed(origin, head, is_awaited);
+            }
             Input::Published { origin, lo, hi, seq, hashes } => {
                 self.published(&origin, (lo, hi), seq, &hashes);
             }
@@ -143,6 +145,11 @@ impl Replicator {
     /// Whether a driver may read on: no more than a bounded amount waits to be applied.
     pub fn has_room(&self) -> bool {
         self.inbox.has_room()
+    }
+
+    /// When own ops that wait for company are to go out: time alone is news then.
+    pub fn wakes_at(&self) -> Option<u64> {
+        self.outbox.rests_until().filter(|until| self.is_connected && *until > self.now)
     }
 
     /// What of these dots is not applied here.
@@ -239,7 +246,7 @@ impl Replicator {
 
     /// An epoch that was given up may have drawn some more numbers before the store heard of it:
     /// they are sent like any, and it stays given up.
-    fn committed(&mut self, origin: Origin, head: u64) {
+    fn committed(&mut self, origin: Origin, head: u64, is_awaited: bool) {
         let before = self.heads.insert(origin.clone(), head);
         if before.is_none() {
             self.own = Some(origin.clone());
@@ -247,7 +254,7 @@ impl Replicator {
         let before = before.unwrap_or_default();
         if head > before {
             self.vector.insert_range(&origin, before + 1, head);
-            self.outbox.add(&origin, before + 1, head);
+            self.outbox.add(&origin, (before + 1, head), is_awaited);
             self.beat_soon();
         } else {
             self.heads.insert(origin, before);

@@ -18,6 +18,9 @@ const BACK_OFF_MS: u64 = 100;
 const REFUSED_COUNT_MAX: u32 = 3;
 /// How long a parked op waits for another try, in milliseconds.
 const PARKED_MS: u64 = 60_000;
+/// How long a run that nobody waits for and that fills no message waits for company after the last,
+/// in milliseconds: a message costs as much as the commit of a write, one more op in it little.
+const PACE_MS: u64 = 5;
 /// How long published runs wait to be marked, in milliseconds.
 const MARK_MS: u64 = 1_000;
 /// Published runs that make the mark due at once.
@@ -40,6 +43,9 @@ pub(super) struct Outbox {
     refused: BTreeMap<(Origin, u64), u32>,
     failures: u32,
     not_before: u64,
+    /// Until then only a full run goes out, or one that somebody waits for.
+    rest_until: u64,
+    is_awaited: bool,
     published: Vec<(Origin, u64, u64, Option<u64>)>,
     mark_due: u64,
     echoes: HashMap<Dot, u64>,
@@ -57,6 +63,8 @@ impl Outbox {
             refused: BTreeMap::new(),
             failures: 0,
             not_before: 0,
+            rest_until: 0,
+            is_awaited: false,
             published: Vec::new(),
             mark_due: 0,
             echoes: HashMap::new(),
@@ -64,8 +72,23 @@ impl Outbox {
         }
     }
 
-    pub(super) fn add(&mut self, origin: &Origin, lo: u64, hi: u64) {
+    pub(super) fn add(&mut self, origin: &Origin, (lo, hi): (u64, u64), is_awaited: bool) {
         self.pending.insert_range(origin, lo, hi);
+        self.is_awaited |= is_awaited;
+    }
+
+    /// The next run, unless it should wait for company.
+    fn next_run(&self, now: u64) -> Option<(Origin, (u64, u64))> {
+        let (origin, set) = self.pending.iter().next()?;
+        let (lo, hi) = set.iter().next()?;
+        let hi = hi.min(lo + RUN_COUNT_MAX - 1);
+        let may_rest = !self.is_awaited && hi - lo + 1 < RUN_COUNT_MAX;
+        (!may_rest || now >= self.rest_until).then(|| (origin.clone(), (lo, hi)))
+    }
+
+    /// Until when something waits for company.
+    pub(super) fn rests_until(&self) -> Option<u64> {
+        (!self.pending.is_empty()).then_some(self.rest_until)
     }
 
     /// Sends everything that the store keeps once more: the stream lost it.
@@ -78,6 +101,7 @@ impl Outbox {
     pub(super) fn unsend(&mut self) {
         self.pending.join(&std::mem::take(&mut self.in_flight));
         self.runs.clear();
+        self.rest_until = 0;
         self.unpark();
     }
 
@@ -150,22 +174,22 @@ impl Replicator {
             self.outbox.unpark();
         }
         let can_send = self.is_connected && self.stream.is_known();
+        let mut is_sent = false;
         while can_send
             && self.now >= self.outbox.not_before
             && self.outbox.runs.len() < IN_FLIGHT_COUNT_MAX
         {
-            let first = self.outbox.pending.iter().next();
-            let Some((origin, (lo, hi))) =
-                first.and_then(|(origin, set)| Some((origin.clone(), set.iter().next()?)))
-            else {
-                break;
-            };
-            let hi = hi.min(lo + RUN_COUNT_MAX - 1);
+            let Some((origin, (lo, hi))) = self.outbox.next_run(self.now) else { break };
             let run = run(&origin, lo, hi);
             self.outbox.pending = self.outbox.pending.subtract(&run);
             self.outbox.in_flight.join(&run);
             self.outbox.runs.insert((origin.clone(), lo), hi);
             self.effects.push_back(Effect::Publish { origin, lo, hi });
+            is_sent = true;
+        }
+        if is_sent {
+            self.outbox.rest_until = self.now + PACE_MS;
+            self.outbox.is_awaited &= !self.outbox.pending.is_empty();
         }
         let due = self.now >= self.outbox.mark_due || self.outbox.published.len() >= MARK_COUNT;
         if due && !self.outbox.published.is_empty() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::Service;
 use crate::memory::{AckLevel, Position};
-use crate::replica::{AckWanted, Replica, Waited};
+use crate::replica::{Awaited, Replica, Waited};
 use crate::{Code, Error, Result};
 
 /// How long a read waits for the writes it must see.
@@ -20,8 +20,8 @@ pub struct AckWait {
 /// Whom to wait for.
 struct Peers {
     replica: Replica,
-    /// While it lives, peers tell at once what they have on disk.
-    _wanted: Option<AckWanted>,
+    /// While it lives, writes go out at once, and peers tell at once what they have on disk.
+    _awaited: Awaited,
 }
 
 impl Service {
@@ -33,11 +33,10 @@ impl Service {
         let peers = match (level, &self.parts.replica) {
             (AckLevel::Local, _) => None,
             (AckLevel::Logged, Some(replica)) => {
-                Some(Peers { replica: replica.clone(), _wanted: None })
+                Some(Peers { _awaited: replica.expect_logged(), replica: replica.clone() })
             }
             (AckLevel::Replicated(_), Some(replica)) => {
-                let wanted = Some(replica.expect_ack());
-                Some(Peers { replica: replica.clone(), _wanted: wanted })
+                Some(Peers { _awaited: replica.expect_ack(), replica: replica.clone() })
             }
             (AckLevel::Logged | AckLevel::Replicated(_), None) => return Err(no_peers(level)),
         };

@@ -54,7 +54,7 @@ fn what_lies_in_a_quarantine_is_kept_for_it() {
 #[test]
 fn own_ops_stay_until_the_stream_has_them() {
     let mut node = Node::new(Start::default());
-    node.feed(Input::Committed { origin: origin("me", 1), head: 2 });
+    node.feed(Input::Committed { origin: origin("me", 1), head: 2, is_awaited: false });
     assert!(prunes(&node.wait(70_000)).is_empty());
 }
 
@@ -119,11 +119,11 @@ fn a_namesake_needs_payloads_too() {
 #[test]
 fn another_writer_under_the_own_epoch_leads_to_a_new_one() {
     let mut node = Node::connected(Start::default());
-    node.feed(Input::Committed { origin: origin("me", 1), head: 2 });
+    node.feed(Input::Committed { origin: origin("me", 1), head: 2, is_awaited: false });
     assert!(!node.hear(beat("a", vector(&[("me", 1, 2)]))).contains(&Effect::NewEpoch));
     assert!(node.hear(beat("a", vector(&[("me", 1, 3)]))).contains(&Effect::NewEpoch));
     assert_eq!(node.alarms(), [AlarmKind::EpochReused]);
-    node.feed(Input::Committed { origin: origin("me", 1), head: 4 });
+    node.feed(Input::Committed { origin: origin("me", 1), head: 4, is_awaited: false });
     let again = node.hear(beat("a", vector(&[("me", 1, 5)])));
     assert!(!again.contains(&Effect::NewEpoch), "it is given up already");
 }
@@ -131,7 +131,7 @@ fn another_writer_under_the_own_epoch_leads_to_a_new_one() {
 #[test]
 fn an_echo_is_told_from_a_twin_by_its_bytes() {
     let mut node = Node::connected(Start::default());
-    node.feed(Input::Committed { origin: origin("me", 1), head: 1 });
+    node.feed(Input::Committed { origin: origin("me", 1), head: 1, is_awaited: false });
     let hashes = vec![payload_hash(&payload("me", 1))];
     node.feed(Input::Published { origin: origin("me", 1), lo: 1, hi: 1, seq: Some(1), hashes });
     assert!(!node.read(1, 1, batch("me", 1, 1)).contains(&Effect::NewEpoch));

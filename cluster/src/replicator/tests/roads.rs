@@ -3,7 +3,7 @@
 use super::*;
 
 fn committed(head: u64) -> Input {
-    Input::Committed { origin: origin("me", 1), head }
+    Input::Committed { origin: origin("me", 1), head, is_awaited: false }
 }
 
 fn published(lo: u64, hi: u64) -> Input {
@@ -46,6 +46,25 @@ fn a_connection_that_breaks_sends_what_was_under_way_again() {
     node.feed(published(1, 1));
     node.feed(Input::Connected);
     assert_eq!(sent(&node.feed(Input::Stream(stream(1, 1)))), [(2, 2)]);
+}
+
+#[test]
+fn writes_in_quick_succession_share_a_message_unless_somebody_waits() {
+    let mut node = Node::connected(Start::default());
+    assert_eq!(sent(&node.feed(committed(1))), [(1, 1)]);
+    let quick = node.feed(committed(2));
+    assert!(sent(&quick).is_empty() && !node.replicator.is_logged(&dot("me", 2)));
+    let due = node.replicator.wakes_at().expect("something rests");
+    assert!(sent(&node.feed(committed(3))).is_empty());
+    assert_eq!(node.replicator.wakes_at(), Some(due), "company does not put it off");
+    assert_eq!(sent(&node.wait(5)), [(2, 3)]);
+    assert_eq!(node.replicator.wakes_at(), None);
+    let awaited = Input::Committed { origin: origin("me", 1), head: 4, is_awaited: true };
+    assert_eq!(sent(&node.feed(awaited)), [(4, 4)]);
+    assert_eq!(sent(&node.feed(committed(68))), [(5, 68)], "a full run waits for nothing");
+    assert!(sent(&node.feed(committed(69))).is_empty());
+    node.feed(Input::Disconnected);
+    assert_eq!(node.replicator.wakes_at(), None, "no timer while there is no server");
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl World {
             Effect::Apply { number, ops, position } => {
                 let decides = ops.iter().flat_map(|op| &op.op);
                 let decides = decides.into_iter().any(|op| holds_decisions(&op.namespace));
-                let outcome = self.apply(node, ops, position);
+                let outcome = self.apply(node, ops.to_vec(), position);
                 if decides {
                     self.decide(node);
                 }

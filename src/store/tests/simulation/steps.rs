@@ -310,7 +310,7 @@ impl World {
         let Some(run) = self.nodes[node].process.as_ref().map(|process| process.run) else {
             return;
         };
-        let input = Input::Committed { origin: dot.origin, head: dot.oseq };
+        let input = Input::Committed { origin: dot.origin, head: dot.oseq, is_awaited: false };
         self.after(0, Event::Input(run, input));
     }
 
