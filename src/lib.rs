@@ -20,5 +20,6 @@ pub mod node;
 pub mod replica;
 pub mod service;
 pub mod store;
+pub mod webhook;
 
 pub use error::{Code, Error, Result};

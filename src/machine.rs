@@ -8,6 +8,11 @@ pub fn memory_percent() -> Option<f64> {
     percent_of(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
 
+/// How many descriptors this process may have open; `None` where the system does not tell.
+pub fn descriptor_count_max() -> Option<u64> {
+    limit_of(&std::fs::read_to_string("/proc/self/limits").ok()?)
+}
+
 /// Share of the file system below a path that is in use, 0 to 100, as `df` counts it: blocks kept
 /// back for the administrator are not free. `None` where the system does not tell.
 pub fn disk_percent(path: &Path) -> Option<f64> {
@@ -25,6 +30,11 @@ fn percent_of(meminfo: &str) -> Option<f64> {
     share(total.checked_sub(kib("MemAvailable:")?)?, total)
 }
 
+fn limit_of(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 /// With one decimal, as people read it.
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| (part as f64 / whole as f64 * 1000.0).round() / 10.0)
@@ -40,6 +50,8 @@ mod tests {
         assert_eq!(percent_of(meminfo), Some(25.0));
         assert_eq!(percent_of("MemTotal: 0 kB\nMemAvailable: 0 kB\n"), None);
         assert_eq!(percent_of("nonsense"), None);
+        let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files  1024  4096  files\n";
+        assert_eq!((limit_of(limits), limit_of("")), (Some(1024), None));
         let disk = disk_percent(Path::new("/")).expect("there is a root");
         assert!((0.0..=100.0).contains(&disk), "{disk}");
         assert_eq!(disk_percent(Path::new("/no/such/place")), None);

@@ -58,6 +58,7 @@ fn server() -> (TempDir, McpServer) {
     });
     let service = Service::new(ServiceParts {
         replica: None,
+        webhooks: None,
         node: "test-node".to_owned(),
         cluster: "memnode".to_owned(),
         store: Arc::new(store.expect("a new file opens")),

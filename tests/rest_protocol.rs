@@ -18,17 +18,12 @@ fn what_is_not_built_yet_is_an_unknown_path() {
     let (_server, client) = serve();
     for (method, path) in [
         ("GET", "/metrics"),
-        ("GET", "/events"),
-        ("GET", "/api/events"),
-        ("POST", "/api/events/ticket"),
-        ("GET", "/api/ws"),
         ("GET", "/api/backup/status"),
         ("POST", "/api/backup/now"),
         ("GET", "/api/backup/list"),
         ("GET", "/api/admin/keys"),
         ("POST", "/api/admin/keys"),
         ("GET", "/api/admin/audit"),
-        ("GET", "/api/admin/webhooks"),
         ("GET", "/.well-known/oauth-protected-resource"),
         ("GET", "/api"),
         ("GET", "/api/memories/"),
@@ -188,7 +183,11 @@ fn the_document_is_openapi_and_every_path_in_it_is_served() {
     assert_eq!(document["info"]["title"], "memnode");
     let mut count = 0;
     for (path, item) in document["paths"].as_object().expect("paths") {
-        let concrete = path.replace("{hash}", UNKNOWN).replace("{bucket}", "0");
+        let mut concrete = path.replace("{hash}", UNKNOWN).replace("{bucket}", "0");
+        if path.ends_with("/events") {
+            // A stream that begins does not end; one that is refused does.
+            concrete.push_str("?last_event_id=x");
+        }
         assert!(!concrete.contains('{'), "{path}");
         for method in item.as_object().expect("an item").keys() {
             let answer = client.send(&method.to_uppercase(), &concrete, &[], Vec::new());

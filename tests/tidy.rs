@@ -23,12 +23,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("auth", &["clock", "config", "error", "memory"]),
     ("limit", &["config", "error", "memory"]),
     ("ingest", &["error", "memory"]),
-    ("webhook", &["config", "error", "memory", "store"]),
+    // It tells what event streams tell, in the same words.
+    ("webhook", &["clock", "config", "error", "events", "memory", "store"]),
     (
         "service",
         &[
             "auth", "clock", "config", "embed", "error", "events", "index", "ingest", "machine",
-            "memory", "replica", "store", CLUSTER,
+            "memory", "replica", "store", "webhook", CLUSTER,
         ],
     ),
     ("http", &["auth", "config", "error", "events", "limit", "memory", "service", "telemetry"]),
@@ -54,7 +55,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rten", &["embed"]),
     ("rten_tensor", &["embed"]),
     ("tokenizers", &["embed"]),
-    ("ureq", &["embed"]),
+    ("ureq", &["embed", "webhook"]),
     ("anyhow", &["main"]),
 ];
 

@@ -46,6 +46,8 @@ pub(super) enum Command {
     Tags(ScopeArgs),
     /// Show what the file holds
     Stats,
+    /// Show what happens on a node, as it happens
+    Watch(WatchArgs),
     /// Read JSONL, text, Markdown and directories into memories
     Import(ImportArgs),
     /// Write memories as JSONL
@@ -99,6 +101,22 @@ pub(super) struct AddArgs {
     /// Store the text even if it was deleted before
     #[arg(long)]
     pub(super) restore_deleted: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct WatchArgs {
+    /// Another node, such as http://node-2:8000; default: the one on this machine's file
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// Only memories of this namespace; may be repeated; default: all
+    #[arg(long = "in", value_name = "NAMESPACE")]
+    pub(super) namespaces: Vec<String>,
+    /// Only memories with this tag; may be repeated
+    #[arg(short, long = "tag", value_name = "TAG")]
+    pub(super) tags: Vec<String>,
+    /// Only this kind of event, such as memory_stored; may be repeated
+    #[arg(short, long = "event", value_name = "EVENT")]
+    pub(super) events: Vec<String>,
 }
 
 /// Where to look.
@@ -347,7 +365,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Remember",
         &[
             "add", "search", "list", "get", "update", "delete", "restore", "history", "tags",
-            "stats",
+            "stats", "watch",
         ],
     ),
     ("Move", &["import", "export", "reembed"]),

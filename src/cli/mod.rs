@@ -22,6 +22,7 @@ mod serve;
 mod service;
 mod show;
 mod signal;
+mod watch;
 mod wire;
 
 use std::io::{self, IsTerminal, Write};
@@ -148,6 +149,7 @@ async fn dispatch(
         Command::Get(args) => find::get(&call, &args.hash).await,
         Command::History(args) => find::history(&call, &args.hash).await,
         Command::Tags(args) => find::tags(&call, &args).await,
+        Command::Watch(args) => watch::run(&call, args).await,
         Command::Stats => find::stats(&call).await,
         Command::Update(args) => change::update(&call, args).await,
         Command::Delete(args) => change::delete(&call, args).await,

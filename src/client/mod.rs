@@ -4,6 +4,7 @@
 
 mod address;
 mod error;
+mod feed;
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use tower::{Service, ServiceExt};
 
 use address::Address;
 pub use error::{ClientError, Refusal};
+pub use feed::Feed;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type RequestBody = Full<Bytes>;

@@ -51,6 +51,8 @@ pub struct Config {
     pub dedup: DedupConfig,
     /// How events are told, and how long they are kept.
     pub events: EventsConfig,
+    /// Whom to tell of changes outside.
+    pub webhooks: WebhookConfig,
     /// What clients may have ingested from disk.
     pub ingest: IngestConfig,
     /// What is logged, and how.
@@ -197,6 +199,17 @@ pub struct EventsConfig {
     pub heartbeat: Duration,
     /// Rows of the change log that are kept; 10,000 to 100 million.
     pub log_rows_max: u64,
+}
+
+/// Whom to tell of changes outside.
+#[derive(Clone, Debug)]
+pub struct WebhookConfig {
+    /// Addresses, each with its filter in the fragment; at most 16.
+    pub urls: Vec<String>,
+    /// What requests are signed with; needed when there are addresses.
+    pub secret: Option<Secret>,
+    /// Tries before a change is given up; 1 to 20.
+    pub try_count_max: u32,
 }
 
 /// What clients may have ingested from disk.

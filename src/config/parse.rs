@@ -14,6 +14,8 @@ use super::directories::Directories;
 use super::secret::Secret;
 use super::{CorsOrigins, LogFormat};
 
+/// Most webhooks.
+const WEBHOOKS_MAX: usize = 16;
 /// Items in one list.
 const ITEMS_MAX: usize = 100;
 
@@ -101,6 +103,12 @@ pub(super) fn cors_origins(items: &[String]) -> Option<CorsOrigins> {
             items.iter().map(|item| origin(item)).collect::<Option<_>>().map(CorsOrigins::Listed)
         }
     }
+}
+
+/// Addresses of webhooks, with a filter in the fragment.
+pub(super) fn webhooks(items: &[String]) -> Option<Vec<String>> {
+    let urls: Option<Vec<String>> = items.iter().map(|item| url(item)).collect();
+    urls.filter(|urls| urls.len() <= WEBHOOKS_MAX)
 }
 
 /// `scheme://host[:port]` in lower case, as browsers send it; one closing slash is forgiven.

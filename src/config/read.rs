@@ -16,6 +16,7 @@ use super::table::{Setting, by_key};
 use super::{
     AuthConfig, Config, CorsOrigins, DedupConfig, EmbedConfig, EmbedderConfig, EventsConfig,
     HttpConfig, IngestConfig, LogConfig, NodeConfig, OnnxConfig, OpenAiConfig, StoreConfig,
+    WebhookConfig,
 };
 
 type Result<T> = std::result::Result<T, ConfigError>;
@@ -35,11 +36,13 @@ pub(super) fn config(
     let embed = embed(&mut reader)?;
     let dedup = dedup(&mut reader)?;
     let events = events(&mut reader)?;
+    let webhooks = webhooks(&mut reader)?;
     let ingest = ingest(&mut reader)?;
     let log = log(&mut reader)?;
     let Reader { mut effective, warnings, .. } = reader;
     effective.sort_by_key(|setting| setting.key);
-    let config = Config { node, cluster, store, http, auth, embed, dedup, events, ingest, log };
+    let config =
+        Config { node, cluster, store, http, auth, embed, dedup, events, webhooks, ingest, log };
     validate(&config)?;
     Ok((config, effective, warnings))
 }
@@ -222,6 +225,14 @@ fn events(reader: &mut Reader) -> Result<EventsConfig> {
         heartbeat: Duration::from_secs(seconds),
         log_rows_max: reader.required("events.log_rows_max", |text| parse::number(text, rows))?,
     })
+}
+
+fn webhooks(reader: &mut Reader) -> Result<WebhookConfig> {
+    let urls = reader.list("webhooks.urls", parse::webhooks)?.unwrap_or_default();
+    let secret = reader.optional("webhooks.secret", parse::secret)?;
+    let try_count_max =
+        reader.required("webhooks.tries", |text| parse::number(text, 1..=20_u32))?;
+    Ok(WebhookConfig { urls, secret, try_count_max })
 }
 
 fn ingest(reader: &mut Reader) -> Result<IngestConfig> {

@@ -381,6 +381,28 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Changes kept for event streams that resume, and for histories",
     ),
     setting(
+        "webhooks.urls",
+        "MEMNODE_WEBHOOKS",
+        "webhooks",
+        kind("LIST", "up to 16 of http:// or https://, a filter after #"),
+        "Addresses that are told of changes, comma between; default: none",
+    ),
+    setting(
+        "webhooks.secret",
+        "MEMNODE_WEBHOOK_SECRET",
+        "webhook-secret",
+        SECRET,
+        "Signs what webhooks are told; a flag shows it to other users, the environment does not",
+    )
+    .secret(),
+    setting(
+        "webhooks.tries",
+        "MEMNODE_WEBHOOK_TRIES",
+        "webhook-tries",
+        kind("COUNT", "a whole number from 1 to 20"),
+        "Tries before a webhook is not told of a change any more",
+    ),
+    setting(
         "ingest.roots",
         "MEMNODE_INGEST_ROOTS",
         "ingest-roots",

@@ -22,7 +22,7 @@ pub use notice::{Notice, Replay};
 use ring::Ring;
 
 /// Events that one look into the ring gives.
-const TAKE_COUNT_MAX: usize = 256;
+const TAKE_COUNT_MAX: usize = 64;
 
 /// Where a subscriber is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,6 +26,7 @@ mod phrases;
 mod problem;
 mod purge;
 mod search;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,6 +152,7 @@ fn quick() -> OpenApiRouter<AppState> {
         .routes(routes!(cluster::conflicts))
         .routes(routes!(cluster::sync_status))
         .routes(routes!(events::ticket))
+        .routes(routes!(webhooks::webhooks))
         .routes(routes!(maintenance::reembed_start, maintenance::reembed_status))
 }
 
@@ -161,9 +163,11 @@ fn long() -> OpenApiRouter<AppState> {
         .routes(routes!(cluster::snapshot))
         .routes(routes!(events::events))
         .routes(routes!(events::events_root))
+        .routes(routes!(events::socket))
         .routes(routes!(export::export))
         .routes(routes!(import::import))
         .routes(routes!(maintenance::verify))
+        .routes(routes!(webhooks::decide_webhooks))
 }
 
 /// What is around every route, outermost last.

@@ -9,6 +9,7 @@ mod handover;
 mod local;
 mod lock;
 mod serve;
+mod stall;
 mod stdio;
 
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Authenticator, Principal};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::embed::EmbedderChoice;
 use crate::embed::lazy::LazyEmbedder;
 use crate::http::{AppState, LocalCaller};
@@ -30,6 +31,7 @@ use crate::mcp::{Caller, IngestPaths, McpHttpOptions, McpOptions, McpServer};
 use crate::replica::{Replica, ReplicaError, ReplicaParts};
 use crate::service::{Service, ServiceParts};
 use crate::store::{Store, StoreOptions, recorded_model};
+use crate::webhook::{WebhookParts, Webhooks};
 
 pub use attach::{Need, Session, attach};
 pub use error::StartError;
@@ -89,6 +91,7 @@ impl Node {
         let service = Service::new(ServiceParts {
             store: Arc::clone(&store),
             replica: replica.clone(),
+            webhooks: webhooks(config, role, &store, &tasks, &shutdown)?,
             node: config.node.id.clone(),
             cluster: config.cluster.name.clone(),
             embedder: LazyEmbedder::start(choice),
@@ -213,6 +216,28 @@ async fn replica(
         ReplicaError::Connect(error) => StartError::Nats(error),
         ReplicaError::Store(error) => StartError::of_store(&config.store.path, error),
     })
+}
+
+/// Starts to tell webhooks, unless the process is a command, which is over soon: what it wrote is
+/// told by the next server.
+fn webhooks(
+    config: &Config,
+    role: Role,
+    store: &Arc<Store>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<Option<Webhooks>, StartError> {
+    if config.webhooks.urls.is_empty() || role == Role::Command {
+        return Ok(None);
+    }
+    let parts = WebhookParts {
+        config: config.webhooks.clone(),
+        store: Arc::clone(store),
+        tasks: tasks.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let started = Webhooks::start(parts);
+    started.map(Some).map_err(|error| ConfigError::Contradiction(error.detail).into())
 }
 
 fn node_name(config: &Config) -> Result<NodeName, StartError> {

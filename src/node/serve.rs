@@ -1,11 +1,9 @@
 //! `memnode serve`: the API on a TCP address until it is told to stop.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,6 +12,7 @@ use super::attach::{ATTACH_TIMEOUT, check_model};
 use super::error::StartError;
 use super::handover::{ASKED_INTERVAL, Asking, Reply};
 use super::lock::{Lock, owner};
+use super::stall::Guarded;
 use super::{Node, Role};
 use crate::config::Config;
 
@@ -69,16 +68,10 @@ pub(super) fn url_of(listener: &TcpListener) -> Result<String, StartError> {
 
 /// Serves the API on a listener for as long as the node runs.
 pub(super) fn serve_tcp(node: &Arc<Node>, listener: TcpListener) {
-    let router = node.router.clone().into_make_service_with_connect_info::<SocketAddr>();
+    let router = node.router.clone();
     let shutdown = node.shutdown.clone();
-    // An event is one small write: it must not wait for the answer to the one before.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection gathers small writes");
-        }
-    });
     node.tasks.spawn(async move {
-        let served = axum::serve(listener, router)
+        let served = axum::serve(Guarded(listener), router)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned())
             .await;
         if let Err(error) = served {

@@ -14,6 +14,7 @@ mod reembed;
 mod remember;
 mod survey;
 mod watch;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ use crate::embed::lazy::{Embedded, LazyEmbedder};
 use crate::memory::{ContentHash, Memory, Namespace};
 use crate::replica::Replica;
 use crate::store::{Reader, Store, StoreError};
+use crate::webhook::Webhooks;
 use crate::{Code, Error, Result};
 
 pub use crate::store::StoreState;
@@ -39,6 +41,7 @@ pub use inspect::DigestView;
 pub use reembed::Reembed;
 pub use survey::{AxesView, DayCount, MAP_COUNT_MAX, MapView, Overview, Period};
 pub use watch::{Feed, News};
+pub use webhook::{DeadView, HookView, WebhookView};
 
 /// How often a write or search is tried again when the model changes under it.
 const MODEL_CHANGE_TRY_COUNT: usize = 3;
@@ -52,6 +55,8 @@ pub struct ServiceParts {
     pub store: Arc<Store>,
     /// The road to the peers, if there is one.
     pub replica: Option<Replica>,
+    /// Whom to tell of changes outside, if anybody.
+    pub webhooks: Option<Webhooks>,
     /// The name of this node.
     pub node: String,
     /// The name of the cluster that it is in, or would be.

@@ -31,8 +31,10 @@ pub struct FeedPage {
     pub changes: Vec<Change>,
     /// Whether these are all that there are.
     pub is_end: bool,
-    /// What was applied when the last of them was the last of all; as it was given otherwise.
+    /// What was applied when the last of them was the last of all; empty otherwise.
     pub seen: Vector,
+    /// When memories came last that the log does not tell of, in Unix seconds.
+    pub gap_at: Option<f64>,
 }
 
 /// Where the feed stands.
@@ -42,6 +44,8 @@ pub struct FeedHead {
     pub n: u64,
     /// What is applied, of the runs of nodes that were not silent for long.
     pub seen: Vector,
+    /// As in [`FeedPage`].
+    pub gap_at: Option<f64>,
 }
 
 /// Where a consumer goes on.
@@ -62,7 +66,8 @@ impl Reader<'_> {
     /// Those of the file.
     pub fn feed_head(&self, now: f64) -> Result<FeedHead, StoreError> {
         let connection = self.connection();
-        Ok(FeedHead { n: head(connection)?, seen: recent(connection, now)? })
+        let gap_at = meta(connection, GAP_AT)?;
+        Ok(FeedHead { n: head(connection)?, seen: recent(connection, now)?, gap_at })
     }
 
     /// The next `limit` rows after one. `seen` is what was applied at the end of the page before,
@@ -85,7 +90,7 @@ impl Reader<'_> {
             None => recent(connection, now)?,
             Some(seen) => with_origins_of(connection, seen, &changes, now)?,
         };
-        Ok(FeedPage { changes, is_end, seen })
+        Ok(FeedPage { changes, is_end, seen, gap_at: meta(connection, GAP_AT)? })
     }
 
     /// The next `limit` rows after one.

@@ -25,6 +25,7 @@ mod replication;
 mod snapshot;
 mod survey;
 mod verify;
+mod webhook;
 mod words;
 mod writer;
 
@@ -51,6 +52,7 @@ pub use replication::{
     Snapshot, holds_decisions,
 };
 pub use survey::SLOT_SECONDS;
+pub use webhook::DeadLetter;
 pub use words::Scored;
 pub use writer::{Target, Writer, WriterState};
 

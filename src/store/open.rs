@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_init.sql"),
     include_str!("migrations/0002_replication.sql"),
     include_str!("migrations/0003_feed.sql"),
+    include_str!("migrations/0004_webhook.sql"),
 ];
 
 /// The result of a step that makes a file what it should be.

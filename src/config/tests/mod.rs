@@ -64,6 +64,13 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
     ("dedup.time_window_hours", ["1", "87600"], ["1", "87600"]),
     ("events.heartbeat", ["5", "300"], ["5", "300"]),
     ("events.log_rows_max", ["10000", "100000000"], ["10000", "100000000"]),
+    (
+        "webhooks.urls",
+        ["http://h/a", "https://h/b#tag=x, http://h"],
+        ["http://h/a", "https://h/b#tag=x,http://h"],
+    ),
+    ("webhooks.secret", ["s3cret-one", "s3cret-two"], ["********", "********"]),
+    ("webhooks.tries", ["1", "20"], ["1", "20"]),
     ("ingest.roots", ["/a", "/a, ~/b"], ["/a", "/a,/home/ada/b"]),
     ("log.filter", ["off", "info,memnode=debug"], ["off", "info,memnode=debug"]),
     ("log.format", ["json", "human"], ["json", "human"]),
@@ -119,8 +126,10 @@ fn shown(loaded: &Loaded, key: &str) -> String {
 #[test]
 fn the_defaults_are_what_their_comments_say() {
     let loaded = load_flags(&[]).unwrap();
-    let Config { node, cluster, store, http, auth, embed, dedup, events, ingest, log } =
+    let Config { node, cluster, store, http, auth, embed, dedup, events, webhooks, ingest, log } =
         loaded.config;
+    assert!(webhooks.urls.is_empty() && webhooks.secret.is_none());
+    assert_eq!(webhooks.try_count_max, 12);
     assert_eq!((events.heartbeat.as_secs(), events.log_rows_max), (30, 1_000_000));
     assert!(!node.id.is_empty());
     assert_eq!((node.namespace.as_str(), node.time_zone), ("default", None));

@@ -1,8 +1,11 @@
-//! What happens, as it happens: server-sent events, and tickets for callers without headers.
+//! What happens, as it happens: server-sent events, WebSockets, and tickets for callers without
+//! headers.
 
+mod socket;
 mod sse;
 mod ticket;
 mod watcher;
 
+pub use socket::*;
 pub use sse::*;
 pub use ticket::*;

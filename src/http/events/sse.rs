@@ -1,5 +1,7 @@
 //! `/api/events`, and `/events` for older clients: server-sent events.
 
+use std::collections::VecDeque;
+
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -14,7 +16,7 @@ use crate::http::problem::Problem;
 use crate::service::{Feed, News};
 
 /// When a client should come back after a stream ended, in milliseconds.
-const RETRY: &str = "retry: 2000\n\n";
+const RETRY: Bytes = Bytes::from_static(b"retry: 2000\n\n");
 
 /// Listen to what happens
 ///
@@ -32,7 +34,8 @@ pub async fn events(
 ) -> Result<Response, Problem> {
     let (filter, last) = (parameters.filter()?, parameters.last(&headers)?);
     let feed = state.service.watch(&who, filter, last).await.map_err(Problem::query)?;
-    let frames = stream::unfold(Stream { feed, is_new: true }, |mut stream| async move {
+    let stream = Stream { feed, ready: VecDeque::from([RETRY]) };
+    let frames = stream::unfold(stream, |mut stream| async move {
         let bytes = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(bytes), stream))
     });
@@ -59,33 +62,21 @@ pub async fn events_root(
     events(state, who, parameters, headers).await
 }
 
+/// The frames of a subscriber. It gives them one by one, as they lie in the ring: a client that
+/// does not read then holds up a few references, and no copies.
 struct Stream {
     feed: Feed,
-    is_new: bool,
+    ready: VecDeque<Bytes>,
 }
 
 impl Stream {
-    /// The next frames; one alone is sent as it lies in the ring, without a copy.
     async fn next(&mut self) -> Option<Bytes> {
-        let News { events, id } = self.feed.next().await?;
-        let is_new = std::mem::take(&mut self.is_new);
-        if let [event] = &events[..]
-            && id.is_none()
-            && !is_new
-        {
-            return Some(event.frame());
-        }
-        let mut frames = Vec::new();
-        if is_new {
-            frames.extend_from_slice(RETRY.as_bytes());
-        }
-        for event in events {
-            frames.extend_from_slice(&event.frame());
-        }
-        if let Some(id) = id {
+        while self.ready.is_empty() {
+            let News { events, id } = self.feed.next().await?;
+            self.ready.extend(events.iter().map(|event| event.frame()));
             // An id alone is no event: a client only remembers it.
-            frames.extend_from_slice(format!("id: {id}\n\n").as_bytes());
+            self.ready.extend(id.map(|id| Bytes::from(format!("id: {id}\n\n"))));
         }
-        Some(frames.into())
+        self.ready.pop_front()
     }
 }

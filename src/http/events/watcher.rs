@@ -12,7 +12,7 @@ use crate::http::AppState;
 use crate::http::extract::schemas::NamespaceList;
 use crate::http::extract::{Asked, Query, authenticate_parts, set};
 use crate::http::problem::{Input, Problem};
-use crate::memory::{EventId, NamespaceSet, normalise_tags};
+use crate::memory::{EventId, NamespaceSet, Tag, normalise_tags};
 
 /// Where a browser says what it has seen (HTML, "Server-sent events").
 pub const LAST_EVENT_ID: &str = "last-event-id";
@@ -45,7 +45,8 @@ impl FilterParameters {
         let is_named = self.namespace.is_some() || self.store.is_some();
         let asked = Asked::new(Input::Query, self.namespace.as_deref(), self.store.as_deref());
         let namespaces = if is_named { set(&[asked])? } else { NamespaceSet::All };
-        filter(namespaces, items(self.tag.as_deref()), items(self.event.as_deref()))
+        let tags = normalise_tags(items(self.tag.as_deref())).map_err(Problem::query)?;
+        filter(namespaces, tags, items(self.event.as_deref()))
     }
 
     /// What was seen before; the header beats the query string.
@@ -65,10 +66,9 @@ impl FilterParameters {
 /// Status 400.
 pub fn filter<'a>(
     namespaces: NamespaceSet,
-    tags: impl Iterator<Item = &'a str>,
+    tags: Vec<Tag>,
     kinds: impl Iterator<Item = &'a str>,
 ) -> Result<Filter, Problem> {
-    let tags = normalise_tags(tags).map_err(Problem::query)?;
     if tags.len() > TAG_COUNT_MAX {
         return Err(Problem::bad_query(format!("at most {TAG_COUNT_MAX} tags can be listened to")));
     }

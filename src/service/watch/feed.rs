@@ -5,12 +5,15 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::super::Service;
-use super::{Live, pump};
+use super::Live;
+use crate::auth::Principal;
 use crate::events::{Cursor, Event, EventKind, Filter, Hub, Notice, Replay, Seat, Taken};
 use crate::memory::EventId;
 use crate::store::Reader;
 use crate::{Code, Error, Result};
 
+/// Rows of the log that one subscriber reads at a time: it holds them alone until they are sent.
+const PAGE_COUNT: usize = 64;
 /// How often a subscriber may fall behind the ring without having had all of it in between.
 const FALL_COUNT_MAX: u32 = 8;
 
@@ -82,6 +85,7 @@ impl Feed {
             },
             Start::Missing(n, id) => (Some(behind(n, id.clone(), Some(id))), cursor),
         };
+        let last_id = (replay != Replay::Resumed).then_some(last_id);
         let greeting = Some(Arc::new(greeting(&service, replay, last_id)));
         Feed {
             service,
@@ -99,8 +103,13 @@ impl Feed {
     }
 
     /// Changes what the subscriber wants to hear of, from its next event on.
-    pub fn set_filter(&mut self, filter: Filter) {
+    ///
+    /// # Errors
+    /// `Forbidden` for namespaces that the caller may not read.
+    pub fn set_filter(&mut self, who: &Principal, mut filter: Filter) -> Result<()> {
+        filter.namespaces = who.readable(&filter.namespaces)?;
         self.filter = filter;
+        Ok(())
     }
 
     /// Waits for what comes next; `None` when the node stops, or when the subscriber cannot
@@ -184,7 +193,7 @@ impl Feed {
         }
         let after = behind.n;
         let read = move |reader: &Reader<'_>| {
-            let changes = reader.changes(after, pump::PAGE_COUNT)?;
+            let changes = reader.changes(after, PAGE_COUNT)?;
             Ok((!reader.is_cut_after(after)?).then_some(changes))
         };
         let changes = self
@@ -194,7 +203,7 @@ impl Feed {
             .ok_or_else(|| Error::new(Code::Gone, "the log was cut").reason("event_log_cut"))?;
         behind.id.at_s = crate::clock::now_ms() / 1000;
         behind.id.run = self.run;
-        let (is_end, mut events) = (changes.len() < pump::PAGE_COUNT, Vec::new());
+        let (is_end, mut events) = (changes.len() < PAGE_COUNT, Vec::new());
         for change in changes {
             behind.n = change.n;
             let is_listed = change.n <= behind.until
@@ -215,7 +224,7 @@ impl Feed {
 
 /// The first event of a stream. With the id of the last change, a consumer that breaks off before
 /// it was told of any goes on from here.
-fn greeting(service: &Service, replay: Replay, last_id: String) -> Event {
+pub(super) fn greeting(service: &Service, replay: Replay, id: Option<String>) -> Event {
     let notice = Notice::ConnectionEstablished {
         connection_id: format!("{:016x}", rand::random::<u64>()),
         message: match replay {
@@ -226,6 +235,5 @@ fn greeting(service: &Service, replay: Replay, last_id: String) -> Event {
         heartbeat_interval: service.parts.events.heartbeat.as_secs(),
         replay: replay.into(),
     };
-    let id = (replay != Replay::Resumed).then_some(last_id);
     Event::of_notice_with_id(&notice, crate::clock::now_seconds(), id)
 }

@@ -20,6 +20,8 @@ pub use feed::{Feed, News};
 
 /// Most subscribers at a time.
 const SUBSCRIBER_COUNT_MAX: u64 = 20_000;
+/// Descriptors that subscribers leave to everything else.
+const DESCRIPTOR_COUNT_LEFT: u64 = 256;
 
 /// The ring of events and the run of the log that its ids name.
 pub(super) struct Live {
@@ -44,7 +46,7 @@ impl Service {
     ) -> Result<Feed> {
         filter.namespaces = who.readable(&filter.namespaces)?;
         let live = self.live().await?;
-        let seat = live.hub.seat(SUBSCRIBER_COUNT_MAX).ok_or_else(|| {
+        let seat = live.hub.seat(subscriber_count_max()).ok_or_else(|| {
             Error::new(Code::Unavailable, "too many subscribers: try again later, or elsewhere")
                 .reason("too_many_subscribers")
         })?;
@@ -93,4 +95,10 @@ impl Service {
         self.parts.tasks.spawn(pump.run(commits));
         Ok(Live { hub, run })
     }
+}
+
+/// Each subscriber takes a descriptor, and a node without any left could not even read its file.
+fn subscriber_count_max() -> u64 {
+    let descriptors = crate::machine::descriptor_count_max().unwrap_or(u64::MAX);
+    SUBSCRIBER_COUNT_MAX.min(descriptors.saturating_sub(DESCRIPTOR_COUNT_LEFT))
 }

@@ -8,14 +8,15 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::super::Service;
+use super::feed;
 use super::health::Health;
 use crate::Result;
-use crate::events::{Event, Hub, Notice};
+use crate::events::{Event, Hub, Notice, Replay};
 use crate::memory::{Change, EventId};
 use crate::store::{FeedHead, FeedPage};
 
 /// Rows of the log that are read at a time.
-pub(super) const PAGE_COUNT: usize = 500;
+const PAGE_COUNT: usize = 500;
 /// How often the health is looked at, and a failed read is tried again.
 const TICK: Duration = Duration::from_secs(1);
 /// How often a line keeps connections open.
@@ -36,13 +37,16 @@ pub(super) struct Pump {
     seen: Vector,
     /// Whether the last page was not the end of the log: then `seen` is older than `n`.
     is_within: bool,
+    /// When memories came last that the log does not tell of.
+    gap_at: Option<f64>,
     health: Health,
 }
 
 impl Pump {
     pub(super) fn new(service: Service, hub: Arc<Hub>, run: u64, head: FeedHead) -> Self {
         let health = Health::of(&service);
-        Pump { service, hub, run, n: head.n, seen: head.seen, is_within: false, health }
+        let FeedHead { n, seen, gap_at } = head;
+        Pump { service, hub, run, n, seen, is_within: false, gap_at, health }
     }
 
     /// Runs for as long as the node does.
@@ -84,7 +88,12 @@ impl Pump {
     /// Every event but the last says what was seen before all of them: who got only some of them
     /// is told the others again. The place in this log is exact for each.
     fn tell(&mut self, page: FeedPage, now: f64) {
-        let FeedPage { changes, is_end, seen } = page;
+        let FeedPage { changes, is_end, seen, gap_at } = page;
+        if gap_at != self.gap_at {
+            self.gap_at = gap_at;
+            let reset = feed::greeting(&self.service, Replay::Reset, None);
+            self.hub.publish(vec![reset]);
+        }
         self.is_within = !is_end;
         let Some(last) = changes.last().map(|change| change.n) else { return };
         self.n = last;
