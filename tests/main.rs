@@ -33,6 +33,7 @@ mod faults_settings;
 mod harness;
 mod import_export;
 mod import_large;
+mod index;
 mod mcp_client;
 mod mcp_http;
 mod mcp_modes;

@@ -30,6 +30,7 @@ fn detailed_health_has_every_part() {
     let health = client.get("/api/health/detailed").expect(200).value();
     let parts = [
         "cluster",
+        "index",
         "performance",
         "statistics",
         "status",

@@ -1,5 +1,6 @@
 //! The commands and their arguments.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
@@ -60,6 +61,9 @@ pub(super) enum Command {
     Model(ModelCommand),
     /// Make all vectors anew with the configured model
     Reembed,
+    /// Show, rebuild or check the search index
+    #[command(subcommand)]
+    Index(IndexCommand),
     /// Check the file: checksums, counters, vectors, search index
     Verify,
     /// Check settings, disk, file, model, port and clock
@@ -342,6 +346,23 @@ pub(super) struct DoctorArgs {
     pub(super) deep: bool,
 }
 
+/// How many questions a check of the index may ask.
+const SAMPLES: RangeInclusive<u64> = 1..=10_000;
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum IndexCommand {
+    /// Show whether it is made, and what it takes
+    Status,
+    /// Make it anew from the vectors
+    Rebuild,
+    /// Hold it against what sqlite-vec finds
+    Check {
+        /// How many questions to ask
+        #[arg(long, default_value_t = 20, value_parser = value_parser!(u64).range(SAMPLES))]
+        sample: u64,
+    },
+}
+
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Show the settings in force, secrets hidden
@@ -369,7 +390,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("Move", &["import", "export", "reembed"]),
-    ("Look after", &["doctor", "cluster", "verify", "model", "config", "completions"]),
+    ("Look after", &["doctor", "cluster", "index", "verify", "model", "config", "completions"]),
 ];
 
 /// The whole command line, settings included.

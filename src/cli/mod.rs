@@ -12,6 +12,7 @@ mod exit;
 mod export;
 mod find;
 mod import;
+mod index;
 mod log;
 mod model;
 mod output;
@@ -164,6 +165,7 @@ async fn dispatch(
         Command::Cluster(command) => cluster::run(&call, command).await,
         Command::Model(command) => model::run(&call, command).await,
         Command::Reembed => reembed::run(&call).await,
+        Command::Index(command) => index::run(&call, command).await,
         Command::Verify => doctor::verify(&call).await,
         Command::Completions { .. }
         | Command::Doctor(_)

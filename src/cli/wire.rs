@@ -1,6 +1,6 @@
 //! The parts of answers that are shown to people; `--json` passes answers on as they came.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 #[derive(Debug, Deserialize)]
@@ -139,6 +139,32 @@ pub(super) enum ImportStatus {
 #[derive(Debug, Deserialize)]
 pub(super) struct Verified {
     pub(super) problems: Vec<String>,
+}
+
+/// `GET /api/index`.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct IndexStatus {
+    pub(super) status: String,
+    pub(super) percent: f64,
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+    pub(super) kernel: String,
+}
+
+/// `POST /api/index/check`.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct IndexChecked {
+    pub(super) rows: u64,
+    pub(super) vectors: u64,
+    pub(super) expected: u64,
+    pub(super) found: u64,
+}
+
+impl IndexChecked {
+    /// Share of what there was to find.
+    pub(super) fn recall(&self) -> f64 {
+        if self.expected == 0 { 1.0 } else { self.found as f64 / self.expected as f64 }
+    }
 }
 
 /// `GET` and `POST /api/reembed`.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AppState;
+use super::index::IndexResponse;
 use super::problem::Problem;
 use crate::auth::Principal;
 use crate::memory::{NamespaceSet, Stats};
@@ -92,6 +93,8 @@ pub struct DetailedResponse {
     uptime_seconds: f64,
     /// The file and the model.
     storage: StorageBody,
+    /// The search index.
+    index: IndexResponse,
     /// The machine.
     system: SystemBody,
     /// The process.
@@ -223,6 +226,7 @@ pub async fn detailed(
         timestamp: now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
         uptime_seconds,
         storage: storage(&stats, &readiness),
+        index: state.service.index_view().into(),
         system: SystemBody {
             memory_percent: state.service.memory_percent(),
             disk_percent: state.service.disk_percent(),

@@ -14,6 +14,7 @@ mod extract;
 mod forget;
 mod health;
 mod import;
+mod index;
 mod labels;
 mod layer;
 mod line;
@@ -154,6 +155,8 @@ fn quick() -> OpenApiRouter<AppState> {
         .routes(routes!(events::ticket))
         .routes(routes!(webhooks::webhooks))
         .routes(routes!(maintenance::reembed_start, maintenance::reembed_status))
+        .routes(routes!(index::status))
+        .routes(routes!(index::rebuild))
 }
 
 /// What takes as long as there is work: bounded by its size, or a stream in small pieces.
@@ -166,6 +169,7 @@ fn long() -> OpenApiRouter<AppState> {
         .routes(routes!(events::socket))
         .routes(routes!(export::export))
         .routes(routes!(import::import))
+        .routes(routes!(index::check))
         .routes(routes!(maintenance::verify))
         .routes(routes!(webhooks::decide_webhooks))
 }

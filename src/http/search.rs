@@ -90,6 +90,10 @@ pub struct SearchRequest {
     /// The older name of `namespace`; `all` means `*`.
     #[schema(value_type = Option<NamespaceList>)]
     store: Option<String>,
+    /// Look at every vector instead of asking the index: slow, and never wrong.
+    #[serde(default)]
+    #[schema(required = false)]
+    exact: bool,
     /// Only memories whose metadata has exactly these values.
     #[schema(value_type = Option<Object>, example = json!({"source": "manual"}))]
     metadata: Option<Map<String, Value>>,
@@ -140,6 +144,7 @@ impl SearchRequest {
             similarity_threshold: self.similarity_threshold,
             mode: self.mode.unwrap_or_default().into(),
             filter,
+            is_exact: self.exact,
             quality_weight: self.quality_boost.then_some(self.quality_weight),
         })
     }
@@ -378,6 +383,7 @@ fn ranked_by_meaning(text: String, limit: usize, filter: Filter) -> SearchQuery 
         similarity_threshold: None,
         mode: SearchMode::Semantic,
         filter,
+        is_exact: false,
         quality_weight: None,
     }
 }

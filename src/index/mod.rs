@@ -1,18 +1,34 @@
 //! Which vectors are nearest. Knows no SQL: whoever holds the vectors answers [`Vectors`].
 //!
-//! Filters come first: the nearest are looked for among the rows that a filter leaves. Over the
-//! whole file, or a large part of it, a flat scan of the vector table is asked; few rows are
-//! scored one by one.
+//! A [`Snapshot`](snapshot::Snapshot) keeps one bit of each number of each vector in memory. A
+//! search picks the rows that a filter leaves, scans their codes for the best few hundred, and
+//! scores these by their vectors; few rows are scored without a scan. While there is no snapshot,
+//! [`exact`] looks at the vectors themselves.
+
+pub mod batch;
+mod best;
+mod bits;
+mod chunk;
+pub mod code;
+pub mod exact;
+pub mod kernels;
+pub mod label;
+pub mod nearest;
+mod places;
+mod postings;
+pub mod selection;
+pub mod shared;
+pub mod snapshot;
+
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Ordering;
 
 use crate::Result;
 
-/// Below this share of the file, rows are scored one by one: a flat scan costs about a fortieth of
-/// a point read for each vector, and its neighbours would mostly be filtered out.
-const SCAN_SHARE_MIN: f64 = 0.05;
-/// How many more neighbours are asked for than the filter's share of the file calls for.
-const OVERSAMPLING: f64 = 2.0;
+pub use chunk::Entry;
+pub use places::ROW_MAX;
 
 /// The vectors of one snapshot of the file.
 pub trait Vectors {
@@ -38,15 +54,6 @@ pub trait Vectors {
     fn limit_max(&self) -> usize;
 }
 
-/// Among which rows to look.
-#[derive(Clone, Copy, Debug)]
-pub enum Candidates<'a> {
-    /// All of them.
-    All,
-    /// These, ascending.
-    Rows(&'a [i64]),
-}
-
 /// A row and its cosine distance to the query, 0 (same direction) to 2 (opposite).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Neighbour {
@@ -54,43 +61,6 @@ pub struct Neighbour {
     pub row: i64,
     /// Its distance.
     pub distance: f32,
-}
-
-/// The `limit` nearest rows among the candidates, nearest first, equal ones by row.
-///
-/// # Errors
-/// Those of the file.
-pub fn search(
-    vectors: &dyn Vectors,
-    query: &[f32],
-    candidates: Candidates<'_>,
-    limit: usize,
-) -> Result<Vec<Neighbour>> {
-    let rows = match candidates {
-        Candidates::All if limit <= vectors.limit_max() => {
-            return Ok(neighbours(vectors.nearest(query, limit)?));
-        }
-        Candidates::All => {
-            return Err(crate::Error::invalid(format!(
-                "at most {} neighbours can be asked for",
-                vectors.limit_max()
-            )));
-        }
-        Candidates::Rows(rows) => rows,
-    };
-    let share = rows.len() as f64 / (vectors.count()?.max(1)) as f64;
-    if share >= SCAN_SHARE_MIN {
-        let wanted = limit as f64 / share * OVERSAMPLING + 16.0;
-        let asked = (wanted.ceil() as usize).min(vectors.limit_max());
-        let mut found = neighbours(vectors.nearest(query, asked)?);
-        found.retain(|neighbour| rows.binary_search(&neighbour.row).is_ok());
-        // Fewer than asked for may mean that farther ones were cut off: then look at each.
-        if found.len() >= limit.min(rows.len()) {
-            found.truncate(limit);
-            return Ok(found);
-        }
-    }
-    score(vectors, query, rows, limit)
 }
 
 /// The distance between a query and a row, if the row has a vector.
@@ -101,7 +71,11 @@ pub fn distance(vectors: &dyn Vectors, query: &[f32], row: i64) -> Result<Option
     Ok(vectors.vector(row)?.map(|vector| 1.0 - dot(query, &vector)))
 }
 
-fn score(
+/// The `limit` nearest of the given rows, nearest first, equal ones by row.
+///
+/// # Errors
+/// Those of the file.
+pub fn score(
     vectors: &dyn Vectors,
     query: &[f32],
     rows: &[i64],
@@ -113,16 +87,17 @@ fn score(
             found.push(Neighbour { row: *row, distance });
         }
     }
+    Ok(sorted(found, limit))
+}
+
+/// The `limit` nearest, nearest first, equal ones by row.
+fn sorted(mut found: Vec<Neighbour>, limit: usize) -> Vec<Neighbour> {
     if found.len() > limit && limit > 0 {
         found.select_nth_unstable_by(limit - 1, order);
     }
     found.truncate(limit);
     found.sort_by(order);
-    Ok(found)
-}
-
-fn neighbours(found: Vec<(i64, f32)>) -> Vec<Neighbour> {
-    found.into_iter().map(|(row, distance)| Neighbour { row, distance }).collect()
+    found
 }
 
 fn order(a: &Neighbour, b: &Neighbour) -> Ordering {
@@ -142,70 +117,4 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     }
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
     sums.iter().sum::<f32>() + rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Vectors in memory, row `n` at place `n`.
-    struct Table(Vec<Vec<f32>>);
-
-    impl Vectors for Table {
-        fn nearest(&self, query: &[f32], limit: usize) -> Result<Vec<(i64, f32)>> {
-            let rows: Vec<i64> = (0..self.0.len() as i64).collect();
-            let found = score(self, query, &rows, limit)?;
-            Ok(found.into_iter().map(|n| (n.row, n.distance)).collect())
-        }
-
-        fn vector(&self, row: i64) -> Result<Option<Vec<f32>>> {
-            Ok(self.0.get(row as usize).cloned())
-        }
-
-        fn count(&self) -> Result<u64> {
-            Ok(self.0.len() as u64)
-        }
-
-        fn limit_max(&self) -> usize {
-            64
-        }
-    }
-
-    fn unit(numbers: Vec<f32>) -> Vec<f32> {
-        let length = dot(&numbers, &numbers).sqrt().max(1e-6);
-        numbers.into_iter().map(|number| number / length).collect()
-    }
-
-    fn vector() -> impl Strategy<Value = Vec<f32>> {
-        prop::collection::vec(-1.0_f32..1.0, 12).prop_map(unit)
-    }
-
-    proptest! {
-        #[test]
-        fn a_filter_gives_what_brute_force_over_the_rest_gives(
-            table in prop::collection::vec((vector(), any::<bool>()), 1..120),
-            query in vector(),
-            limit in 1_usize..12,
-            rare in any::<bool>(),
-        ) {
-            let rows: Vec<i64> = table
-                .iter()
-                .enumerate()
-                .filter(|(place, (_, kept))| *kept && (!rare || place % 30 == 0))
-                .map(|(place, _)| place as i64)
-                .collect();
-            let table = Table(table.into_iter().map(|(vector, _)| vector).collect());
-            let expected = score(&table, &query, &rows, limit)?;
-            let found = search(&table, &query, Candidates::Rows(&rows), limit)?;
-            prop_assert_eq!(found, expected);
-        }
-    }
-
-    #[test]
-    fn more_neighbours_than_there_can_be_are_refused() {
-        let table = Table(vec![vec![1.0]]);
-        assert!(search(&table, &[1.0], Candidates::All, 65).is_err());
-        assert_eq!(search(&table, &[1.0], Candidates::All, 64).expect("one").len(), 1);
-    }
 }

@@ -293,6 +293,7 @@ async fn related(
         similarity_threshold: None,
         mode: SearchMode::Semantic,
         filter,
+        is_exact: false,
         quality_weight: None,
     };
     let answer = call.service.search(&call.who, query).await?;

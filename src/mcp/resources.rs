@@ -122,6 +122,7 @@ async fn search(call: &Call<'_>, text: String, namespaces: NamespaceSet) -> Resu
         similarity_threshold: None,
         mode: SearchMode::Semantic,
         filter: Filter { namespaces, ..call.filter(Conditions::default())? },
+        is_exact: false,
         quality_weight: None,
     };
     let answer = call.service.search(&call.who, query.clone()).await?;

@@ -38,6 +38,8 @@ pub struct SearchQuery {
     pub mode: SearchMode,
     /// Applied before the cut.
     pub filter: Filter,
+    /// Look at every vector instead of asking the index first.
+    pub is_exact: bool,
     /// Weight of `metadata.quality_score` in the order, 0 to 1; `None` leaves quality out.
     pub quality_weight: Option<f64>,
 }

@@ -108,6 +108,10 @@ impl Node {
                 service.embed_pending();
             }
         }
+        // A command is over before an index would pay.
+        if role != Role::Command {
+            service.keep_index();
+        }
         let state = AppState {
             service: service.clone(),
             authenticator: Arc::new(Authenticator::new(

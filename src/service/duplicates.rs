@@ -1,9 +1,9 @@
 //! Memories that say nearly the same.
 
 use super::Service;
+use super::nearest::Snapshotted;
 use super::once::{Once, at_most_once};
 use super::position::written;
-use super::recall::Snapshot;
 use crate::auth::{Access, Principal};
 use crate::index::{Vectors, dot};
 use crate::memory::{
@@ -38,7 +38,7 @@ impl Service {
                 let mut memories = Vec::new();
                 let mut vectors = Vec::new();
                 for located in reader.list(&filter, None, 0, COMPARED_COUNT_MAX)? {
-                    if let Some(vector) = Snapshot(reader).vector(located.row)? {
+                    if let Some(vector) = Snapshotted(reader).vector(located.row)? {
                         memories.push(located.memory);
                         vectors.push(vector);
                     }

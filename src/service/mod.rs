@@ -4,7 +4,10 @@ mod batch;
 mod change;
 mod cluster;
 mod duplicates;
+mod index_state;
+mod indexing;
 mod inspect;
+mod nearest;
 mod once;
 mod pending;
 mod position;
@@ -17,6 +20,7 @@ mod watch;
 mod webhook;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -25,18 +29,22 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{DedupConfig, EventsConfig};
 use crate::embed::lazy::{Embedded, LazyEmbedder};
+use crate::index::shared::Index;
 use crate::memory::{ContentHash, Memory, Namespace};
 use crate::replica::Replica;
 use crate::store::{Reader, Store, StoreError};
 use crate::webhook::Webhooks;
 use crate::{Code, Error, Result};
+use nearest::Nearest;
 
+pub use crate::index::shared::State as IndexState;
 pub use crate::store::StoreState;
 pub use cluster::{
     AckWait, AlarmView, CONFLICT_COUNT_MAX, ClusterView, ConflictPage, Erased, ErasedAt, Held,
     JoiningView, Membership, NodeView, OriginView, PruningView, QUARANTINE_COUNT_MAX, Retried,
     Snapshot, StreamView, SyncView, TransferView, VectorView,
 };
+pub use index_state::{INDEX_SAMPLE_COUNT_MAX, IndexCheck, IndexView};
 pub use inspect::DigestView;
 pub use reembed::Reembed;
 pub use survey::{AxesView, DayCount, MAP_COUNT_MAX, MapView, Overview, Period};
@@ -85,6 +93,8 @@ pub struct Service {
     reembed: Arc<Mutex<Option<reembed::Job>>>,
     live: watch::LiveCell,
     recount: Arc<Mutex<recount::Recount>>,
+    index: Arc<Index>,
+    index_is_kept: Arc<AtomicBool>,
 }
 
 /// State of the model.
@@ -112,12 +122,15 @@ pub struct Readiness {
 impl Service {
     /// Puts the parts together.
     pub fn new(parts: ServiceParts) -> Self {
+        let core_count = std::thread::available_parallelism().map_or(1, usize::from);
         Service {
             parts: Arc::new(parts),
             started: Instant::now(),
             reembed: Arc::default(),
             live: watch::LiveCell::default(),
             recount: Arc::default(),
+            index: Arc::new(Index::new(core_count)),
+            index_is_kept: Arc::default(),
         }
     }
 
@@ -157,6 +170,20 @@ impl Service {
         work: impl FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.parts.store.read(self.parts.deadline, work).await
+    }
+
+    /// The same with what searches by meaning need; `is_exact` makes them ask sqlite-vec itself.
+    async fn read_near<T: Send + 'static>(
+        &self,
+        is_exact: bool,
+        work: impl FnOnce(&Reader<'_>, &Nearest) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let index = Arc::clone(&self.index);
+        self.read(move |reader| {
+            let nearest = if is_exact { Nearest::exact(&index) } else { Nearest::begin(&index) };
+            work(reader, &nearest)
+        })
+        .await
     }
 
     /// The deadline of a request is for a few texts; a batch of an import gets one for each few,

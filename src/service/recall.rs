@@ -4,42 +4,22 @@ use std::time::Instant;
 
 use memnode_cluster::Embedding;
 
+use super::nearest::{Nearest, Snapshotted};
 use super::{MODEL_CHANGE_TRY_COUNT, Service, memory_not_found, model_keeps_changing};
 use crate::auth::Principal;
-use crate::index::{self, Candidates, Neighbour, Vectors};
+use crate::index::{self, Neighbour};
 use crate::memory::rank::{self, Ranked};
 use crate::memory::{
     ContentHash, Filter, Hit, ListQuery, METADATA_KEY_COUNT_MAX, Memory, Namespace, Page, PageAt,
     QUERY_BYTES_MAX, RESULT_COUNT_MAX, ScoreParts, SearchAnswer, SearchMode, SearchQuery, Tag,
 };
-use crate::store::{Known, Located, NEIGHBOUR_COUNT_MAX, PageEnd, Reader, StoreError};
+use crate::store::{Known, Located, PageEnd, Reader, StoreError};
 use crate::{Error, Result};
 
 /// How many of each list a fusion looks at, at least.
 const FUSION_COUNT_MIN: usize = 50;
 /// How many times more candidates a quality boost looks at than results are asked for.
 const QUALITY_FACTOR: usize = 3;
-
-/// A reader as the index sees it.
-pub(super) struct Snapshot<'r, 'c>(pub(super) &'r Reader<'c>);
-
-impl Vectors for Snapshot<'_, '_> {
-    fn nearest(&self, query: &[f32], limit: usize) -> Result<Vec<(i64, f32)>> {
-        Ok(self.0.nearest(query, limit)?)
-    }
-
-    fn vector(&self, row: i64) -> Result<Option<Vec<f32>>> {
-        Ok(self.0.embedding(row)?)
-    }
-
-    fn count(&self) -> Result<u64> {
-        Ok(self.0.live_count()?)
-    }
-
-    fn limit_max(&self) -> usize {
-        NEIGHBOUR_COUNT_MAX
-    }
-}
 
 impl Service {
     /// The best memories for a text among those that the filter leaves.
@@ -66,14 +46,14 @@ impl Service {
             let embedding = self.embed_one(&query.text).await?;
             let query = query.clone();
             let found = self
-                .read(move |reader| {
+                .read_near(query.is_exact, move |reader, nearest| {
                     if reader.model()? != embedding.model {
                         return Err(StoreError::ModelChanged);
                     }
                     match query.mode {
-                        SearchMode::Hybrid => by_both(reader, &query, &embedding),
+                        SearchMode::Hybrid => by_both(reader, nearest, &query, &embedding),
                         SearchMode::Semantic | SearchMode::Keyword => {
-                            by_meaning(reader, &query, &embedding)
+                            by_meaning(reader, nearest, &query, &embedding)
                         }
                     }
                 })
@@ -164,13 +144,13 @@ impl Service {
         let started = Instant::now();
         let (namespace, looked_at) = (namespace.clone(), namespace.clone());
         let hits = self
-            .read(move |reader| {
+            .read_near(false, move |reader, nearest| {
                 let Known::Live(own) = reader.find(&namespace, &hash)? else {
                     return Err(memory_not_found().into());
                 };
                 let Some(vector) = reader.embedding(own.row)? else { return Ok(Vec::new()) };
                 let filter = Filter { namespaces: namespace.into(), ..Filter::default() };
-                let mut found = neighbours(reader, &filter, &vector, limit + 1)?;
+                let mut found = nearest.neighbours(reader, &filter, &vector, limit + 1)?;
                 found.retain(|neighbour| neighbour.row != own.row);
                 found.truncate(limit);
                 hits_of(reader, found.iter().map(semantic).collect())
@@ -252,28 +232,14 @@ fn check_limit(limit: usize) -> Result<()> {
         .reason("out_of_range"))
 }
 
-/// The nearest rows that the filter leaves.
-fn neighbours(
-    reader: &Reader<'_>,
-    filter: &Filter,
-    vector: &[f32],
-    limit: usize,
-) -> Result<Vec<Neighbour>, StoreError> {
-    let everything = !filter.has_conditions() && reader.count(filter)? == reader.live_count()?;
-    if everything {
-        return Ok(index::search(&Snapshot(reader), vector, Candidates::All, limit)?);
-    }
-    let rows = reader.rows(filter)?;
-    Ok(index::search(&Snapshot(reader), vector, Candidates::Rows(&rows), limit)?)
-}
-
 fn by_meaning(
     reader: &Reader<'_>,
+    nearest: &Nearest,
     query: &SearchQuery,
     embedding: &Embedding,
 ) -> Result<Vec<Hit>, StoreError> {
     let wanted = candidate_count(query);
-    let found = neighbours(reader, &query.filter, &embedding.vector, wanted)?;
+    let found = nearest.neighbours(reader, &query.filter, &embedding.vector, wanted)?;
     let ranked = found.iter().map(semantic).collect();
     finish(reader, query, ranked)
 }
@@ -289,17 +255,18 @@ fn by_words(reader: &Reader<'_>, query: &SearchQuery) -> Result<Vec<Hit>, StoreE
 
 fn by_both(
     reader: &Reader<'_>,
+    nearest: &Nearest,
     query: &SearchQuery,
     embedding: &Embedding,
 ) -> Result<Vec<Hit>, StoreError> {
     let wanted = candidate_count(query).max(FUSION_COUNT_MIN);
-    let near = neighbours(reader, &query.filter, &embedding.vector, wanted)?;
+    let near = nearest.neighbours(reader, &query.filter, &embedding.vector, wanted)?;
     let near: Vec<(i64, f64)> =
         near.iter().map(|n| (n.row, rank::similarity(f64::from(n.distance)))).collect();
     let worded = reader.by_words(&query.filter, &query.text, wanted)?;
     let mut ranked = rank::fuse(&near, &worded);
     for one in ranked.iter_mut().filter(|one| one.semantic.is_none()) {
-        let distance = index::distance(&Snapshot(reader), &embedding.vector, one.row)?;
+        let distance = index::distance(&Snapshotted(reader), &embedding.vector, one.row)?;
         one.semantic = distance.map(|distance| rank::similarity(f64::from(distance)));
     }
     ranked.truncate(candidate_count(query));

@@ -6,10 +6,8 @@ use memnode_cluster::{CreateValues, Embedding, OpKind};
 
 use super::once::{Once, at_most_once};
 use super::position::{found, last_written};
-use super::recall::Snapshot;
 use super::{MODEL_CHANGE_TRY_COUNT, Service, deleted_before, model_keeps_changing};
 use crate::auth::{Access, Principal};
-use crate::index::{self, Candidates};
 use crate::memory::{ContentHash, Filter, Idempotency, Namespace, NewMemory, Remembered, Written};
 use crate::store::{Known, StoreError, Writer};
 use crate::{Error, Result};
@@ -125,13 +123,11 @@ impl Service {
         let threshold = dedup.threshold;
         let (embedding, namespace) = (embedding.clone(), new.namespace.clone());
         let nearest = self
-            .read(move |reader| {
+            .read_near(false, move |reader, nearest| {
                 if reader.model()? != embedding.model {
                     return Ok(None);
                 }
-                let rows = reader.rows(&filter)?;
-                let candidates = Candidates::Rows(&rows);
-                let near = index::search(&Snapshot(reader), &embedding.vector, candidates, 1)?;
+                let near = nearest.neighbours(reader, &filter, &embedding.vector, 1)?;
                 let Some(neighbour) = near.first() else { return Ok(None) };
                 let similarity = 1.0 - f64::from(neighbour.distance);
                 let located = reader.by_rows(&[neighbour.row])?.pop();

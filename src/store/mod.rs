@@ -6,6 +6,7 @@
 mod answer;
 mod applied;
 mod apply;
+mod codes;
 mod digest;
 mod error;
 mod exchange;
@@ -39,6 +40,7 @@ use memnode_cluster::NodeName;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+pub use codes::{CODE_CHUNK_ROWS, CodeChange, CodeRow, SavedCodes, StaleChunk};
 pub use digest::Digest;
 pub use error::StoreError;
 pub use feed::{FeedHead, FeedPage, Resume};

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_replication.sql"),
     include_str!("migrations/0003_feed.sql"),
     include_str!("migrations/0004_webhook.sql"),
+    include_str!("migrations/0005_codes.sql"),
 ];
 
 /// The result of a step that makes a file what it should be.

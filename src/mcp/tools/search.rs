@@ -138,6 +138,7 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
                 similarity_threshold: input.similarity_threshold.map(|fraction| fraction.0),
                 mode: SearchMode::Semantic,
                 filter,
+                is_exact: false,
                 quality_weight: input.quality_boost.map(|boost| boost.0).filter(|&w| w > 0.0),
             };
             search(call, mode, question).await?

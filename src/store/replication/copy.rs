@@ -76,6 +76,9 @@ fn copy_tables(connection: &Connection) -> Result<(), StoreError> {
     for table in TABLES.iter().chain(&WORD_TABLES) {
         replace(connection, table)?;
     }
+    // The triggers would have told the index.
+    connection
+        .execute_batch("DELETE FROM main.code_chunk; INSERT INTO main.code_log (row) VALUES (0)")?;
     if has_same_vectors(connection)? {
         VECTOR_TABLES.iter().try_for_each(|table| replace(connection, table))
     } else {

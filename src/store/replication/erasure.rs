@@ -6,6 +6,7 @@ use memnode_cluster::{Dot, Op, OpKind};
 use rusqlite::{Connection, params};
 
 use super::super::apply::Subject;
+use super::super::codes::CODE_CHUNK_ROWS;
 use super::super::error::StoreError;
 use super::super::open::BUSY_TIMEOUT;
 use super::super::reader::hex;
@@ -49,6 +50,9 @@ pub(in super::super) fn sweep(
     for table in ["deleted", "conflict", "reembed_vector"] {
         connection.execute(&format!("DELETE FROM {table} WHERE row = ?1"), [row])?;
     }
+    // Codes tell something of the text, and spell its tags.
+    let sql = "DELETE FROM code_chunk WHERE chunk = ?1 / ?2";
+    connection.execute(sql, [row, CODE_CHUNK_ROWS])?;
     // The names of its parts tell its tags and keys.
     connection.execute("UPDATE change_log SET changed = '[]' WHERE row = ?1", [row])?;
     // A payload that does not decode still spells the hash, as every answer does.

@@ -1,6 +1,7 @@
 //! The store over real files in temporary directories.
 
 mod answers;
+mod codes;
 mod conditions;
 mod damage;
 mod deadline;

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::super::NEIGHBOUR_COUNT_MAX;
 use super::*;
-use crate::index::{self, Candidates, Neighbour, Vectors};
+use crate::index::exact::{self, Candidates};
+use crate::index::{self, Neighbour, Vectors};
 
 /// A reader as the index sees it.
 struct Snapshot<'r, 'c>(&'r Reader<'c>);
@@ -113,7 +114,7 @@ fn a_filter_leaves_the_nearest_of_what_it_leaves() {
             let query = direction(query, DIMENSION);
             for limit in [1, 7, 50, 500] {
                 let candidates = Candidates::Rows(&rows);
-                let found = index::search(&Snapshot(&reader), &query, candidates, limit).unwrap();
+                let found = exact::search(&Snapshot(&reader), &query, candidates, limit).unwrap();
                 let found: Vec<(i64, f32)> =
                     found.iter().map(|Neighbour { row, distance }| (*row, *distance)).collect();
                 let expected = brute_force(&left, &query);
