@@ -17,7 +17,9 @@ use axum::Router;
 use common::{Server, cpu_seconds, ms, percentile, status_mib, table, texts};
 use memnode::auth::Authenticator;
 use memnode::clock::now_seconds;
-use memnode::config::{CorsOrigins, DedupConfig, EventsConfig, HttpConfig};
+use memnode::config::{
+    BackupConfig, BackupInterval, CorsOrigins, DedupConfig, EventsConfig, HttpConfig,
+};
 use memnode::embed::EmbedderChoice;
 use memnode::embed::lazy::LazyEmbedder;
 use memnode::http::AppState;
@@ -144,6 +146,13 @@ async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
         embedder: LazyEmbedder::start(EmbedderChoice::Builtin { model_dir }),
         dedup: DedupConfig { enabled: false, threshold: 0.85, time_window_hours: 24 },
         events: EventsConfig { heartbeat: Duration::from_secs(30), log_rows_max: 100_000 },
+        backup: BackupConfig {
+            dir: path.with_extension("backups"),
+            enabled: false,
+            interval: BackupInterval::Daily,
+            retention_days: 7,
+            max_count: 10,
+        },
         time_zone: None,
         deadline: Duration::from_secs(30),
         tasks: Default::default(),

@@ -21,6 +21,13 @@ pub fn disk_percent(path: &Path) -> Option<f64> {
     share(used, used.checked_add(found.f_bavail)?)
 }
 
+/// Bytes that this user may still write to the file system below a path. `None` where the system
+/// does not tell.
+pub fn disk_free_bytes(path: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    found.f_bavail.checked_mul(found.f_frsize)
+}
+
 fn percent_of(meminfo: &str) -> Option<f64> {
     let kib = |name: &str| {
         let line = meminfo.lines().find(|line| line.starts_with(name))?;
@@ -55,5 +62,7 @@ mod tests {
         let disk = disk_percent(Path::new("/")).expect("there is a root");
         assert!((0.0..=100.0).contains(&disk), "{disk}");
         assert_eq!(disk_percent(Path::new("/no/such/place")), None);
+        assert!(disk_free_bytes(Path::new("/")).is_some());
+        assert_eq!(disk_free_bytes(Path::new("/no/such/place")), None);
     }
 }

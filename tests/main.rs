@@ -1,5 +1,6 @@
 //! Black-box tests: real processes, real files, real clients.
 
+mod backup;
 mod browser_away;
 mod browser_pages;
 mod browser_walk;
@@ -66,6 +67,7 @@ mod rest_positions;
 mod rest_protocol;
 mod rest_search;
 mod rest_transfer;
+mod restore;
 mod smoke;
 mod soak;
 mod tidy;

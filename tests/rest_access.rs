@@ -51,6 +51,9 @@ fn closed_calls(client: &Client, query: &str) -> Vec<(String, Answer)> {
         ("GET", "/api/reembed".to_owned()),
         ("POST", "/api/reembed".to_owned()),
         ("POST", "/api/verify".to_owned()),
+        ("GET", "/api/backup/status".to_owned()),
+        ("GET", "/api/backup/list".to_owned()),
+        ("POST", "/api/backup/now".to_owned()),
     ]
     .into_iter()
     .map(|(method, path)| {

@@ -18,9 +18,6 @@ fn what_is_not_built_yet_is_an_unknown_path() {
     let (_server, client) = serve();
     for (method, path) in [
         ("GET", "/metrics"),
-        ("GET", "/api/backup/status"),
-        ("POST", "/api/backup/now"),
-        ("GET", "/api/backup/list"),
         ("GET", "/api/admin/keys"),
         ("POST", "/api/admin/keys"),
         ("GET", "/api/admin/audit"),

@@ -104,6 +104,7 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_memnode"))
             .args(["serve", "--http-port", "0", "--log", "error"])
             .env("MCP_MEMORY_BASE_DIR", directory)
+            .env("MCP_BACKUP_ENABLED", "false")
             .env("XDG_CONFIG_HOME", directory.join("config"))
             .stdout(Stdio::piped())
             .spawn()

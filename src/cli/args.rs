@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 
+use super::backup::BackupArgs;
 use super::cluster::args::ClusterCommand;
+use super::restore::RestoreArgs;
 use crate::config;
 
 /// Long-term memory for AI agents that you host yourself.
@@ -39,8 +41,8 @@ pub(super) enum Command {
     Update(UpdateArgs),
     /// Delete memories by hash, or by tag, type and time
     Delete(DeleteArgs),
-    /// Bring a deleted memory back
-    Restore(HashArgs),
+    /// Bring a deleted memory back, or the whole file from a backup
+    Restore(RestoreArgs),
     /// Show what is known of a memory's past
     History(HashArgs),
     /// List the tags in use
@@ -53,6 +55,8 @@ pub(super) enum Command {
     Import(ImportArgs),
     /// Write memories as JSONL
     Export(ExportArgs),
+    /// Copy the whole file while it is used, and check the copy
+    Backup(BackupArgs),
     /// Show how the cluster stands, and decide about it
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -390,7 +394,10 @@ const GROUPS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("Move", &["import", "export", "reembed"]),
-    ("Look after", &["doctor", "cluster", "index", "verify", "model", "config", "completions"]),
+    (
+        "Look after",
+        &["backup", "doctor", "cluster", "index", "verify", "model", "config", "completions"],
+    ),
 ];
 
 /// The whole command line, settings included.
@@ -414,7 +421,7 @@ fn grouped_list(command: &clap::Command) -> String {
     text
 }
 
-fn hash(text: &str) -> Result<String, String> {
+pub(super) fn hash(text: &str) -> Result<String, String> {
     let hash = text.parse::<crate::memory::ContentHash>();
     hash.map(|hash| hash.to_string()).map_err(|error| error.to_string())
 }

@@ -92,6 +92,14 @@ pub(super) enum Failure {
     /// The file is damaged; how was shown already.
     #[error("{0}")]
     Damaged(String),
+    /// A backup that must not be restored.
+    #[error("{} cannot be restored: {reason}", .path.display())]
+    BadBackup {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Checks ran and found something; it was shown already.
     #[error("{0}")]
     Found(String),
@@ -136,7 +144,7 @@ impl Failure {
             Failure::Fetch(error) => fetch_exit(error),
             Failure::Model(_) | Failure::NotRunning(_) => Exit::Unavailable,
             Failure::BadInput(_) => Exit::BadInput,
-            Failure::Damaged(_) => Exit::File,
+            Failure::Damaged(_) | Failure::BadBackup { .. } => Exit::File,
             Failure::Io { source, .. } => io_exit(source),
             Failure::Create { source, .. } => match io_exit(source) {
                 Exit::NotAllowed => Exit::NotAllowed,
@@ -180,6 +188,9 @@ impl Failure {
                 Some("run the command again; what was answered before is safe")
             }
             Failure::Client(ClientError::Refused(refusal)) => refusal_hint(refusal),
+            Failure::BadBackup { .. } => {
+                Some("nothing was changed; `memnode backup --list` names other backups")
+            }
             Failure::BrokenOff { code, .. } if code == "storage_full" => Some(DISK_HINT),
             _ => None,
         }
@@ -191,6 +202,8 @@ impl Failure {
 pub(super) fn trouble_exit(code: &str) -> Option<Exit> {
     match code {
         "storage_full" | "store_read_only" => Some(Exit::File),
+        "backup_unusable" | "backup_exists" => Some(Exit::CannotCreate),
+        "backup_running" => Some(Exit::TryAgain),
         "model_unavailable" => Some(Exit::Unavailable),
         "deadline_exceeded" | "embedder_busy" | "model_changing" | "queue_full"
         | "rate_limited" | "store_closed" | "unavailable" => Some(Exit::TryAgain),
@@ -244,6 +257,7 @@ fn refusal_exit(refusal: &Refusal) -> Exit {
         400 | 405 | 406 | 415 => Exit::Usage,
         401 | 403 => Exit::NotAllowed,
         413 | 422 => Exit::BadInput,
+        409 => trouble_exit(&refusal.code).unwrap_or(Exit::Failed),
         429 | 502 | 503 | 504 => trouble_exit(&refusal.code).unwrap_or(Exit::TryAgain),
         507 => Exit::File,
         _ => Exit::Failed,
@@ -315,6 +329,7 @@ mod tests {
         check(Failure::Model("x".into()), Exit::Unavailable);
         check(Failure::NotRunning("x".into()), Exit::Unavailable);
         check(Failure::Damaged("x".into()), Exit::File);
+        check(Failure::BadBackup { path: "x".into(), reason: "y".into() }, Exit::File);
         check(Failure::io("x", error(io::ErrorKind::NotFound)), Exit::File);
         check(Failure::io("x", denied()), Exit::NotAllowed);
         check(Failure::create(Path::new("x"), error(io::ErrorKind::NotFound)), Exit::CannotCreate);

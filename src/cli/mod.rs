@@ -5,6 +5,7 @@
 
 mod add;
 mod args;
+mod backup;
 mod change;
 mod cluster;
 mod doctor;
@@ -19,6 +20,7 @@ mod output;
 mod progress;
 mod ready;
 mod reembed;
+mod restore;
 mod serve;
 mod service;
 mod show;
@@ -154,7 +156,7 @@ async fn dispatch(
         Command::Stats => find::stats(&call).await,
         Command::Update(args) => change::update(&call, args).await,
         Command::Delete(args) => change::delete(&call, args).await,
-        Command::Restore(args) => change::restore(&call, &args.hash).await,
+        Command::Restore(args) => restore::run(&call, args).await,
         Command::Import(args) => {
             let namespace_is_asked = effective.iter().any(|setting| {
                 setting.key == "node.namespace" && matches!(setting.source, config::Source::Flag(_))
@@ -162,6 +164,7 @@ async fn dispatch(
             import::run(&call, args, namespace_is_asked).await
         }
         Command::Export(args) => export::run(&call, args).await,
+        Command::Backup(args) => backup::run(&call, args).await,
         Command::Cluster(command) => cluster::run(&call, command).await,
         Command::Model(command) => model::run(&call, command).await,
         Command::Reembed => reembed::run(&call).await,

@@ -283,7 +283,8 @@ impl Lines {
             Some(chunk) => self.buffer.extend_from_slice(&chunk),
             None => self.ended = true,
         }
-        if self.buffer.len() > LINE_BYTES_MAX {
+        // A chunk may hold many lines.
+        if self.buffer.len() > LINE_BYTES_MAX && !self.buffer.contains(&b'\n') {
             return Err(ClientError::unreadable("a line of it is too long"));
         }
         Ok(())

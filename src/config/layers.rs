@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::directories::Directories;
 use super::error::ConfigError;
 use super::suggest::nearest;
-use super::table::{SETTINGS, Setting, WITHOUT_EFFECT, by_key};
+use super::table::{SETTINGS, Setting, by_key};
 use super::{Flags, Sources};
 
 /// Documents every key; a test holds it against the table.
@@ -201,8 +201,6 @@ fn unknown_key(name: &str, path: &Path) -> ConfigError {
 /// What a name in the environment is to us.
 enum Variable {
     Setting(&'static Setting),
-    /// Documented, and not built yet.
-    WithoutEffect,
     /// Of ours by its prefix, and of no setting.
     Unknown,
     /// Most likely meant for the server that memnode takes the place of.
@@ -213,8 +211,6 @@ enum Variable {
 fn variable(name: &str) -> Variable {
     if let Some(setting) = SETTINGS.iter().find(|setting| setting.environment == name) {
         Variable::Setting(setting)
-    } else if WITHOUT_EFFECT.contains(&name) {
-        Variable::WithoutEffect
     } else if name.starts_with("MCP_") {
         Variable::Foreign
     } else if name.starts_with("MEMNODE_") && name != FILE_VARIABLE {
@@ -229,7 +225,7 @@ fn from_environment(
     environment: &[(String, String)],
 ) -> Result<(BTreeMap<&'static str, Sourced>, Vec<String>), ConfigError> {
     let mut values = BTreeMap::new();
-    let (mut without_effect, mut foreign) = (Vec::new(), Vec::new());
+    let mut foreign = Vec::new();
     for (name, value) in environment {
         let text = value.trim();
         match variable(name) {
@@ -237,14 +233,12 @@ fn from_environment(
                 let source = Source::Environment(setting.environment);
                 values.insert(setting.key, (Given::Text(text.to_string()), source));
             }
-            Variable::WithoutEffect if !text.is_empty() => without_effect.push(name.as_str()),
-            Variable::Setting(_) | Variable::WithoutEffect | Variable::Other => {}
+            Variable::Setting(_) | Variable::Other => {}
             Variable::Unknown => return Err(unknown_variable(name)),
             Variable::Foreign => foreign.push(name.as_str()),
         }
     }
-    let warnings = [no_effect_yet(without_effect), not_ours(foreign)];
-    Ok((values, warnings.into_iter().flatten().collect()))
+    Ok((values, not_ours(foreign).into_iter().collect()))
 }
 
 fn unknown_variable(name: &str) -> ConfigError {
@@ -258,13 +252,7 @@ fn unknown_variable(name: &str) -> ConfigError {
 
 fn variables() -> impl Iterator<Item = &'static str> {
     let settings = SETTINGS.iter().map(|setting| setting.environment);
-    settings.chain(WITHOUT_EFFECT.iter().copied()).chain([FILE_VARIABLE])
-}
-
-fn no_effect_yet(mut names: Vec<&str>) -> Option<String> {
-    names.sort_unstable();
-    let sentence = || format!("set, but without effect in this version: {}", names.join(", "));
-    (!names.is_empty()).then(sentence)
+    settings.chain([FILE_VARIABLE])
 }
 
 fn not_ours(mut names: Vec<&str>) -> Option<String> {

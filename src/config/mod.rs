@@ -6,6 +6,7 @@
 //! prints: warnings and errors are values for the command line to show.
 
 mod args;
+mod backup;
 mod cluster;
 mod directories;
 mod error;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use args::{clap_args, flags_from};
+pub use backup::{BackupConfig, BackupInterval};
 pub use cluster::{ClusterConfig, NatsConfig};
 pub use directories::Directories;
 pub use error::ConfigError;
@@ -55,6 +57,8 @@ pub struct Config {
     pub webhooks: WebhookConfig,
     /// What clients may have ingested from disk.
     pub ingest: IngestConfig,
+    /// Where backups go, how often they are made and how long they are kept.
+    pub backup: BackupConfig,
     /// What is logged, and how.
     pub log: LogConfig,
 }

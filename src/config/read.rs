@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::backup;
 use super::cluster;
 use super::directories::Directories;
 use super::error::ConfigError;
@@ -38,11 +39,24 @@ pub(super) fn config(
     let events = events(&mut reader)?;
     let webhooks = webhooks(&mut reader)?;
     let ingest = ingest(&mut reader)?;
+    let backup = backup::read(&mut reader, &store.base_dir)?;
     let log = log(&mut reader)?;
     let Reader { mut effective, warnings, .. } = reader;
     effective.sort_by_key(|setting| setting.key);
-    let config =
-        Config { node, cluster, store, http, auth, embed, dedup, events, webhooks, ingest, log };
+    let config = Config {
+        node,
+        cluster,
+        store,
+        http,
+        auth,
+        embed,
+        dedup,
+        events,
+        webhooks,
+        ingest,
+        backup,
+        log,
+    };
     validate(&config)?;
     Ok((config, effective, warnings))
 }
@@ -295,7 +309,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A setting whose default is found out while the node starts.
-    fn or_else<T: Show>(
+    pub(super) fn or_else<T: Show>(
         &mut self,
         key: &str,
         parse: impl FnOnce(&str) -> Option<T>,

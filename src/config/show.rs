@@ -11,7 +11,7 @@ use super::layers::Source;
 use super::parse::duration_text;
 use super::read::EmbedderKind;
 use super::secret::{REDACTED, Secret};
-use super::{CorsOrigins, LogFormat};
+use super::{BackupInterval, CorsOrigins, LogFormat};
 
 /// One setting in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,6 +147,12 @@ impl Show for Duration {
 impl Show for Secret {
     fn show(&self) -> Value {
         json!(REDACTED)
+    }
+}
+
+impl Show for BackupInterval {
+    fn show(&self) -> Value {
+        json!(self.name())
     }
 }
 

@@ -410,6 +410,41 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Directories clients of /mcp may ingest from, comma between; default: none",
     ),
     setting(
+        "backup.dir",
+        "MCP_MEMORY_BACKUPS_PATH",
+        "backup-dir",
+        DIR,
+        "Directory of backups; default: backups in the base directory",
+    ),
+    setting(
+        "backup.enabled",
+        "MCP_BACKUP_ENABLED",
+        "backup-enabled",
+        BOOL,
+        "Make backups by the clock",
+    ),
+    setting(
+        "backup.interval",
+        "MCP_BACKUP_INTERVAL",
+        "backup-interval",
+        kind("INTERVAL", "hourly, daily or weekly"),
+        "How often: hourly, daily or weekly",
+    ),
+    setting(
+        "backup.retention_days",
+        "MCP_BACKUP_RETENTION",
+        "backup-retention-days",
+        kind("DAYS", "a whole number from 1 to 3650"),
+        "Days after which a backup is removed",
+    ),
+    setting(
+        "backup.max_count",
+        "MCP_BACKUP_MAX_COUNT",
+        "backup-max-count",
+        kind("COUNT", "a whole number from 1 to 1000"),
+        "Backups that are kept; the oldest go first",
+    ),
+    setting(
         "log.filter",
         "MEMNODE_LOG",
         "log",
@@ -424,14 +459,4 @@ pub(super) const SETTINGS: &[Setting] = &[
         kind("FORMAT", "human or json"),
         "How a line of the log looks: human or json",
     ),
-];
-
-/// Names in the environment that are documented and have no effect in this version; one that gets
-/// its effect moves to [`SETTINGS`].
-pub(super) const WITHOUT_EFFECT: &[&str] = &[
-    "MCP_BACKUP_ENABLED",
-    "MCP_BACKUP_INTERVAL",
-    "MCP_BACKUP_MAX_COUNT",
-    "MCP_BACKUP_RETENTION",
-    "MCP_MEMORY_BACKUPS_PATH",
 ];

@@ -64,7 +64,7 @@ pub enum Notice {
     },
     /// How a backup goes on.
     BackupStatus {
-        /// What it does, such as `started`, `copying`, `verifying`, `completed` or `failed`.
+        /// `copying`, `verifying`, `completed` or `failed`.
         phase: &'static str,
         /// Bytes so far.
         bytes_done: u64,

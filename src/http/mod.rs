@@ -3,6 +3,7 @@
 //! [`router`] shows the whole API: its routes, then what is around them, outermost last.
 
 mod analytics;
+mod backup;
 mod batch;
 mod cluster;
 #[cfg(feature = "dashboard")]
@@ -157,11 +158,14 @@ fn quick() -> OpenApiRouter<AppState> {
         .routes(routes!(maintenance::reembed_start, maintenance::reembed_status))
         .routes(routes!(index::status))
         .routes(routes!(index::rebuild))
+        .routes(routes!(backup::status))
+        .routes(routes!(backup::list))
 }
 
 /// What takes as long as there is work: bounded by its size, or a stream in small pieces.
 fn long() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .routes(routes!(backup::now))
         .routes(routes!(batch::store_batch))
         .routes(routes!(cluster::snapshot))
         .routes(routes!(events::events))

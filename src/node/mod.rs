@@ -8,6 +8,7 @@ mod error;
 mod handover;
 mod local;
 mod lock;
+mod restore;
 mod serve;
 mod stall;
 mod stdio;
@@ -36,6 +37,7 @@ use crate::webhook::{WebhookParts, Webhooks};
 pub use attach::{Need, Session, attach};
 pub use error::StartError;
 pub use lock::{Lock, Owner, lock_path, owner, socket_path};
+pub use restore::{Restore, Restored};
 pub use serve::{Ready, serve};
 pub use stdio::mcp_stdio;
 
@@ -97,6 +99,7 @@ impl Node {
             embedder: LazyEmbedder::start(choice),
             dedup: config.dedup.clone(),
             events: config.events.clone(),
+            backup: config.backup.clone(),
             time_zone: config.node.time_zone.clone(),
             deadline: config.http.request_timeout,
             tasks: tasks.clone(),
@@ -111,6 +114,9 @@ impl Node {
         // A command is over before an index would pay.
         if role != Role::Command {
             service.keep_index();
+        }
+        if role != Role::Command {
+            service.schedule_backups();
         }
         let state = AppState {
             service: service.clone(),

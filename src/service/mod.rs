@@ -1,5 +1,6 @@
 //! The use cases: the only door for HTTP, MCP and the command line. Every rule lives here.
 
+mod backup;
 mod batch;
 mod change;
 mod cluster;
@@ -27,7 +28,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{DedupConfig, EventsConfig};
+use crate::config::{BackupConfig, DedupConfig, EventsConfig};
 use crate::embed::lazy::{Embedded, LazyEmbedder};
 use crate::index::shared::Index;
 use crate::memory::{ContentHash, Memory, Namespace};
@@ -39,6 +40,7 @@ use nearest::Nearest;
 
 pub use crate::index::shared::State as IndexState;
 pub use crate::store::StoreState;
+pub use backup::{BackupPhase, BackupProgress, BackupStatus, ListedBackup, MadeBackup};
 pub use cluster::{
     AckWait, AlarmView, CONFLICT_COUNT_MAX, ClusterView, ConflictPage, Erased, ErasedAt, Held,
     JoiningView, Membership, NodeView, OriginView, PruningView, QUARANTINE_COUNT_MAX, Retried,
@@ -75,6 +77,8 @@ pub struct ServiceParts {
     pub dedup: DedupConfig,
     /// How events are told, and how long they are kept.
     pub events: EventsConfig,
+    /// Where backups go and how long they are kept.
+    pub backup: BackupConfig,
     /// IANA name; the machine's own when `None`.
     pub time_zone: Option<String>,
     /// How long one request may take.
@@ -95,6 +99,7 @@ pub struct Service {
     recount: Arc<Mutex<recount::Recount>>,
     index: Arc<Index>,
     index_is_kept: Arc<AtomicBool>,
+    backups: Arc<backup::Backups>,
 }
 
 /// State of the model.
@@ -123,6 +128,7 @@ impl Service {
     /// Puts the parts together.
     pub fn new(parts: ServiceParts) -> Self {
         let core_count = std::thread::available_parallelism().map_or(1, usize::from);
+        let backups = Arc::new(backup::Backups::new(parts.backup.clone(), &parts.node));
         Service {
             parts: Arc::new(parts),
             started: Instant::now(),
@@ -131,6 +137,7 @@ impl Service {
             recount: Arc::default(),
             index: Arc::new(Index::new(core_count)),
             index_is_kept: Arc::default(),
+            backups,
         }
     }
 

@@ -6,6 +6,7 @@
 mod answer;
 mod applied;
 mod apply;
+mod backup;
 mod codes;
 mod digest;
 mod error;
@@ -40,6 +41,7 @@ use memnode_cluster::NodeName;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+pub use backup::{BackupContents, BackupDirectory, BackupFile, BackupStep, Staged, back_up, stage};
 pub use codes::{CODE_CHUNK_ROWS, CodeChange, CodeRow, SavedCodes, StaleChunk};
 pub use digest::Digest;
 pub use error::StoreError;

@@ -121,6 +121,26 @@ fn file_uri(path: &Path) -> String {
     uri
 }
 
+/// What stands at a path, if this program can work with it.
+///
+/// # Errors
+/// `PeerFile`, `Foreign` and `Newer`; those of [`identify`].
+pub(super) fn check_kind(path: &Path) -> Result<FileKind, StoreError> {
+    match identify(path)? {
+        FileKind::Peer => Err(StoreError::PeerFile(path.to_owned())),
+        FileKind::Foreign => Err(StoreError::Foreign(path.to_owned())),
+        FileKind::Ours(found) if found > known_version() => {
+            Err(StoreError::Newer { path: path.to_owned(), found, known: known_version() })
+        }
+        kind => Ok(kind),
+    }
+}
+
+/// The schema version that the migrations lead to.
+fn known_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).expect("few migrations")
+}
+
 /// Opens the writing connection, creating the file and bringing the schema up to date;
 /// `initialise` writes the first rows, and holds later files against the settings.
 ///
@@ -131,21 +151,11 @@ pub fn open_writer(
     initialise: impl Fn(&Connection) -> Made,
 ) -> Result<Connection, StoreError> {
     register_sqlite_vec();
-    let known = i64::try_from(MIGRATIONS.len()).expect("few migrations");
-    let kind = identify(path)?;
-    match kind {
-        FileKind::Peer => return Err(StoreError::PeerFile(path.to_owned())),
-        FileKind::Foreign => return Err(StoreError::Foreign(path.to_owned())),
-        FileKind::Ours(found) if found > known => {
-            return Err(StoreError::Newer { path: path.to_owned(), found, known });
-        }
-        FileKind::Ours(_) | FileKind::Absent => {}
-    }
-    if kind == FileKind::Absent {
+    if check_kind(path)? == FileKind::Absent {
         create(path, &initialise)?;
     } else {
         check_writable(path)?;
-        refuse_newer(path, known)?;
+        refuse_newer(path)?;
     }
     let connection = Connection::open(path)?;
     configure(&connection)?;
@@ -216,7 +226,7 @@ fn fill(path: &Path, initialise: impl FnOnce(&Connection) -> Made) -> Made {
 
 /// Puts the name of a new file on disk, and those of the directories above it, which may be as
 /// new; a directory that others own is theirs to sync.
-fn sync_names(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync_names(path: &Path) -> std::io::Result<()> {
     fs::File::open(parent(path))?.sync_all()?;
     let above = path.ancestors().skip(2).filter(|directory| !directory.as_os_str().is_empty());
     for directory in above {
@@ -233,7 +243,8 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn refuse_newer(path: &Path, known: i64) -> Result<(), StoreError> {
+fn refuse_newer(path: &Path) -> Result<(), StoreError> {
+    let known = known_version();
     // A newer binary that was killed may have left its version in the write-ahead log alone.
     match open_reader(path).and_then(|connection| version(&connection)) {
         Ok(found) if found > known => {

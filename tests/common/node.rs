@@ -73,6 +73,8 @@ impl Place {
             .env("MCP_MEMORY_BASE_DIR", self.path())
             .env("MEMNODE_NODE_ID", "test-node")
             .env("MEMNODE_TIME_ZONE", "UTC")
+            // The tests of backups make theirs when they want them.
+            .env("MCP_BACKUP_ENABLED", "false")
             .env("NO_COLOR", "1")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

@@ -41,6 +41,7 @@ const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
         (name = "labels", description = "Tags and types in use."),
         (name = "analytics", description = "All memories at a glance."),
         (name = "transfer", description = "All memories in and out, a line each."),
+        (name = "backup", description = "Copies of the whole database."),
         (name = "health", description = "Is the node well?"),
         (name = "cluster", description = "The nodes, and what is decided about them."),
         (name = "maintenance", description = "For whoever runs the node."),

@@ -93,7 +93,8 @@ impl Service {
         let mut unreachable: Vec<String> = away
             .map(|node| format!("node `{}` is away: it erases when it is back", node.node))
             .collect();
-        unreachable.push("exports, and copies of files that were made before".to_owned());
+        unreachable
+            .push("exports, backups and other copies of files that were made before".to_owned());
         Erased { nodes, unreachable }
     }
 }
