@@ -102,14 +102,16 @@ fn what_is_no_sound_backup_of_ours_is_refused_and_nothing_is_touched() {
     check(&newer, 74, "schema version 999");
     let damaged = copy("damaged.db");
     flip_bits(&damaged);
-    check(&damaged, 74, "cannot be restored");
+    // Some bits are only the checksum's to find: no other check reads unused room or vectors.
+    fs::copy(format!("{}.sha256", backup.display()), at("damaged.db.sha256")).expect("a copy");
+    check(&damaged, 74, "checksum");
     let short = copy("short.db");
     let bytes = fs::metadata(&short).expect("a file").len();
     fs::File::options().write(true).open(&short).expect("a file").set_len(bytes / 2).expect("cut");
     check(&short, 74, "cannot be restored");
     let changed = copy("changed.db");
     sql(&changed, "UPDATE memory SET content = 'Forged'");
-    check(&changed, 74, "contradict");
+    check(&changed, 74, "cannot be restored");
     // A checksum tells even what no other check can see.
     let summed = copy("summed.db");
     fs::write(at("summed.db.sha256"), format!("{}  summed.db\n", "0".repeat(64))).expect("a file");

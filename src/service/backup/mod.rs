@@ -143,7 +143,10 @@ impl Service {
         let service = self.clone();
         // The node waits for it when it stops; a caller that goes away does not end it.
         let task = self.parts.tasks.spawn_blocking(move || service.run_backup(target, &turn));
-        task.await.map_err(|error| Error::internal("the backup failed", error))?
+        task.await.map_err(|error| {
+            self.tell(BackupProgress::failed("the backup broke off"));
+            Error::internal("the backup broke off", error)
+        })?
     }
 
     /// Blocks.

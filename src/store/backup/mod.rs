@@ -63,6 +63,9 @@ pub fn back_up(
     }
     let part = Part::of(target);
     let root = copy::copy(source, &part.path, &mut on_step, &is_over)?;
+    if is_over() {
+        return Err(StoreError::Deadline);
+    }
     on_step(BackupStep::Checking);
     let contents = check(&part.path, is_over)?;
     if contents.root != root {
