@@ -38,13 +38,14 @@ fn a_position_is_seen_on_every_node() {
     let Some(cluster) = met(3) else { return };
     for number in 0..10 {
         let writer = &cluster.nodes[number % 3];
-        let (_, hash, position, _) = store(&writer.client(), &format!("seen {number}"));
+        let (_, hash, mut position, _) = store(&writer.client(), &format!("seen {number}"));
         for node in &cluster.nodes {
+            // One that had not seen the tag of the node before would add its own to it.
             let reader = node.client().with("Memnode-After", &position);
             reader.get(&path(&hash)).expect(200);
             // An update on another node answers with the creation too.
             let changed = reader.put(&path(&hash), json!({"tags": [node.name]})).expect(200);
-            let position = changed.header("memnode-position").expect("a position").to_owned();
+            position = changed.header("memnode-position").expect("a position").to_owned();
             let elsewhere = &cluster.nodes[(number + 1) % 3];
             let seen = elsewhere.client().with("Memnode-After", &position).get(&path(&hash));
             let tags = seen.expect(200).value()["tags"].clone();
