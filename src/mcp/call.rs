@@ -128,7 +128,9 @@ pub(super) fn key(meta: &Map<String, Value>, tool: &str, arguments: &Value) -> R
             return Err(Error::invalid(format!("`_meta[\"{IDEMPOTENCY_KEY}\"]` must be a string")));
         }
     };
-    // Objects print with sorted keys, so the same request always has the same bytes.
+    // With sorted keys the same request always has the same bytes.
+    let mut arguments = arguments.clone();
+    arguments.sort_all_objects();
     Ok(Some(Key { text, request: format!("{tool} {arguments}").into_bytes() }))
 }
 
