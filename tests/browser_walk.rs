@@ -153,4 +153,8 @@ fn import_and_export(browser: &Browser, place: &Place) {
          .then((text) => done(text.trim().split('\\n').length), (error) => done(String(error)))",
     );
     assert_eq!(count, 7);
+    browser.shows(".panel", "0 backups");
+    browser.press("Back up now");
+    browser.shows(".said", "is written and verified");
+    browser.shows("td", "memnode-");
 }
