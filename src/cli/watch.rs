@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Call;
-use super::args::WatchArgs;
 use super::exit::Failure;
 use super::output::harmless;
 use crate::client::{ApiClient, ClientError, Feed, path_with_query};
@@ -16,6 +16,23 @@ use crate::node;
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// What to watch.
+#[derive(Args, Debug)]
+pub(super) struct WatchArgs {
+    /// Another node, such as http://node-2:8000; default: the one on this machine's file
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// Only memories of this namespace; may be repeated; default: all
+    #[arg(long = "in", value_name = "NAMESPACE")]
+    pub(super) namespaces: Vec<String>,
+    /// Only memories with this tag; may be repeated
+    #[arg(short, long = "tag", value_name = "TAG")]
+    pub(super) tags: Vec<String>,
+    /// Only this kind of event, such as memory_stored; may be repeated
+    #[arg(short, long = "event", value_name = "EVENT")]
+    pub(super) events: Vec<String>,
+}
 
 /// An event as the node tells it.
 #[derive(Deserialize)]

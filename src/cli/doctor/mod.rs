@@ -5,12 +5,12 @@
 
 mod checks;
 
+use clap::Args;
 use hyper::Method;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::Call;
-use super::args::DoctorArgs;
 use super::exit::Failure;
 use super::output::{Output, harmless};
 use super::wire::Verified;
@@ -18,6 +18,14 @@ use crate::client::Payload;
 use crate::config::{Config, ConfigError, Loaded};
 use crate::node::Need;
 use crate::store::{self, FileKind};
+
+/// What to look at.
+#[derive(Args, Debug)]
+pub(super) struct DoctorArgs {
+    /// Check every byte of the file too, as `memnode verify` does
+    #[arg(long)]
+    pub(super) deep: bool,
+}
 
 /// How one check ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
