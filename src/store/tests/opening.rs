@@ -180,7 +180,7 @@ fn a_first_open_makes_a_file_that_says_what_it_is() {
     assert_eq!(std::fs::metadata(&empty).unwrap().len(), 0);
     for path in [empty, directory.path().join("deep/er/new.db")] {
         Store::open(&options(&path)).unwrap().close();
-        assert_eq!(identify(&path).unwrap(), FileKind::Ours(4));
+        assert_eq!(identify(&path).unwrap(), FileKind::Ours(5));
         let connection = Connection::open(&path).unwrap();
         let pragma = |name: &str| -> i64 {
             connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
