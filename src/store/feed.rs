@@ -193,6 +193,11 @@ impl Writer<'_> {
     }
 }
 
+/// When states of a peer were last joined, in Unix seconds.
+pub(super) fn joined_at(connection: &Connection) -> Result<Option<f64>, StoreError> {
+    meta(connection, JOINED_AT)
+}
+
 /// Notes that memories came of which the log does not tell; `now` in Unix seconds.
 pub(super) fn note_gap(connection: &Connection, now: f64) -> Result<(), StoreError> {
     set_meta(connection, GAP_AT, now)

@@ -36,6 +36,9 @@ pub struct Start {
     pub unpublished: Vector,
     /// The other nodes that were known.
     pub members: Vec<Member>,
+    /// Whether records were joined a short while ago: the process may have ended in the middle of
+    /// a transfer, so that records hold more than the vector tells of.
+    pub has_joined_lately: bool,
 }
 
 /// A place in a stream.

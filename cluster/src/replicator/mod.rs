@@ -98,7 +98,7 @@ impl Replicator {
             is_connected: false,
             inbox: inbox::Inbox::default(),
             ranges: ranges::Ranges::default(),
-            transfer: transfer::Transfers::default(),
+            transfer: transfer::Transfers::new(start.has_joined_lately, now),
             audit: audit::Audit::new(identity.run, now),
             alarms: alarm::Alarms::default(),
             beat_due: now,

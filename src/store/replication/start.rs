@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::super::applied;
 use super::super::digest;
 use super::super::error::StoreError;
+use super::super::feed;
 use super::super::reader::Reader;
 use super::super::writer::WriterState;
 use super::members::members;
@@ -14,6 +15,10 @@ use super::publish::unpublished;
 
 /// How long after a change its time may be noted, in seconds.
 const CHANGED_SLACK_SECONDS: f64 = 60.0;
+
+/// How long after states of a peer were joined a start takes it that the transfer may have been cut
+/// short, in seconds: what it left out arrives within minutes.
+const JOINED_LATELY_SECONDS: f64 = 600.0;
 
 /// What a node says of itself, of one snapshot.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +62,8 @@ impl Reader<'_> {
             cursor: cursor(connection)?,
             unpublished: unpublished(connection)?,
             members: members(connection, now)?,
+            has_joined_lately: feed::joined_at(connection)?
+                .is_some_and(|at| (now - at).abs() < JOINED_LATELY_SECONDS),
             voided,
             vector,
         })

@@ -147,6 +147,16 @@ fn a_refused_record_ends_a_transfer_and_its_vector_is_not_adopted() {
 }
 
 #[test]
+fn a_node_that_may_have_ended_in_the_middle_of_a_transfer_keeps_its_root_for_a_while() {
+    let start = Start { has_joined_lately: true, ..Start::default() };
+    let mut node = Node::connected(start);
+    let told = |node: &mut Node| node.feed(Input::Connected);
+    assert!(told(&mut node).contains(&Effect::Beat { with_root: false }));
+    node.wait(60_000);
+    assert!(told(&mut node).contains(&Effect::Beat { with_root: true }));
+}
+
+#[test]
 fn a_page_that_promises_more_and_holds_nothing_ends_a_transfer() {
     let mut node = fresh();
     let mut waiting = VecDeque::from(node.hear(beat("a", vector(&[("a", 1, 1)]))));

@@ -80,7 +80,7 @@ pub(super) struct Transfers {
 #[derive(Debug, Default)]
 struct Beyond {
     dots: Vector,
-    /// Whether there may be more: the transfer ended early.
+    /// Whether there may be more: the transfer ended early, perhaps with its process.
     is_unsure: bool,
     /// After that time it counts no more: perhaps nobody else has these dots, and then only the
     /// digests can tell others that something is here.
@@ -88,6 +88,12 @@ struct Beyond {
 }
 
 impl Transfers {
+    /// A transfer may have ended with the process that carried it out.
+    pub(super) fn new(is_unsure: bool, now: u64) -> Transfers {
+        let beyond = Beyond { dots: Vector::default(), is_unsure, until: now + BEYOND_MS };
+        Transfers { beyond, ..Transfers::default() }
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.running.is_some()
     }
