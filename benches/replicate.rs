@@ -377,7 +377,8 @@ async fn sizes() -> Vec<Vec<String>> {
     let rows = vec![
         row(["what", "bytes"]),
         row(["an op as a node keeps it", &each(kept.1, kept.0)]),
-        row(["a message of one op in the stream", &each(bytes, messages)]),
+        row(["an op in the stream", &each(bytes, COUNT as u64)]),
+        row(["a message, of the ops of 5 ms", &each(bytes, messages)]),
         row(["a heartbeat of a cluster with one run", &beat.to_string()]),
         row(["a memory in a snapshot", &each(snapshot.bytes, snapshot.record_count)]),
     ];
