@@ -1,15 +1,18 @@
 //! How long a search by meaning takes, beside brute force on the same file in the same run.
 //!
-//! `cargo bench --bench search -- [COUNT ...]`, by default 10,000, 100,000 and 1,000,000. Vectors
-//! are resampled: real embeddings of a few thousand texts, mixed in pairs with some noise.
+//! `cargo bench --bench search -- [COUNT ...] [DIRECTORY] [FILE]`, by default 10,000, 100,000 and 1,000,000
+//! memories, in files that stay only in a directory that is given, and are used again. Vectors
+//! are resampled: each lies between the real embedding of a text and that of one of its nearest
+//! others, so that they are as near to each other as real ones are where many texts are alike.
 //! Questions are embeddings of other texts, and no vector of the file. CPU is that of the thread
-//! that searches.
+//! that searches. Texts are made of words at random, or are the lines of a FILE:
+//! `apt-cache dumpavail | sed -n 's/^Description[^:]*: //p' | sort -u | shuf -n 8000` gives some.
 
 #[path = "common/mod.rs"]
 mod common;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,8 +33,10 @@ use memnode_cluster::{CreateValues, Embedding, NodeName, OpKind};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// Texts whose real embeddings the others are made of.
-const SAMPLE_COUNT: usize = 1_500;
+/// Texts whose real embeddings the others are made of, at most.
+const SAMPLE_COUNT: usize = 6_000;
+/// Between a text and so many of its nearest others new ones are made.
+const NEAR_COUNT: usize = 8;
 /// Questions of each measurement.
 const QUERY_COUNT: usize = 60;
 /// Questions that brute force answers too.
@@ -56,6 +61,10 @@ impl Vectors for Snapshotted<'_, '_> {
         Ok(self.0.embedding(row)?)
     }
 
+    fn visit(&self, rows: &[i64], visit: &mut dyn FnMut(i64, &[f32])) -> memnode::Result<()> {
+        Ok(self.0.visit_embeddings(rows, visit)?)
+    }
+
     fn count(&self) -> memnode::Result<u64> {
         Ok(self.0.live_count()?)
     }
@@ -66,8 +75,14 @@ impl Vectors for Snapshotted<'_, '_> {
 }
 
 fn main() {
-    let mut counts: Vec<usize> =
-        std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let arguments = || std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let mut counts: Vec<usize> = arguments().filter_map(|argument| argument.parse().ok()).collect();
+    let paths = || arguments().map(PathBuf::from);
+    let kept = paths().find(|path| path.is_dir());
+    let lines = paths().find(|path| path.is_file()).map(|path| {
+        let text = std::fs::read_to_string(path).expect("a file of texts");
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    });
     if counts.is_empty() {
         counts = vec![10_000, 100_000, 1_000_000];
     }
@@ -83,23 +98,44 @@ fn main() {
         });
         parts.collect()
     };
-    let samples = embed(texts(SAMPLE_COUNT, 14));
-    let queries = embed(texts(QUERY_COUNT, 9));
+    let (samples, queries) = match lines {
+        Some(mut lines) => {
+            let queries = lines.split_off(lines.len() - QUERY_COUNT);
+            lines.truncate(SAMPLE_COUNT);
+            (embed(lines), embed(queries))
+        }
+        None => (embed(texts(SAMPLE_COUNT, 14)), embed(texts(QUERY_COUNT, 9))),
+    };
+    let samples = Samples::new(samples);
     for count in counts {
-        runtime.block_on(measure(count, &model, &samples, &queries));
+        let passing = tempfile::tempdir().expect("a directory");
+        let directory = match &kept {
+            Some(kept) => kept.join(count.to_string()),
+            None => passing.path().to_owned(),
+        };
+        std::fs::create_dir_all(&directory).expect("a directory");
+        runtime.block_on(measure(&directory, count, &model, &samples, &queries));
     }
 }
 
-async fn measure(count: usize, model: &str, samples: &[Vec<f32>], queries: &[Vec<f32>]) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let store = open(directory.path(), model, samples[0].len());
+async fn measure(
+    directory: &Path,
+    count: usize,
+    model: &str,
+    samples: &Samples,
+    queries: &[Vec<f32>],
+) {
+    let store = open(directory, model, samples.vectors[0].len());
     let mut rows = Vec::new();
-    let (wall, cpu) = fill(&store, count, model, samples).await;
-    rows.push(vec![
-        "import of ready vectors".to_owned(),
-        format!("{:.0} a second", count as f64 / wall.as_secs_f64()),
-        format!("{:.0} µs CPU each", cpu * 1e6 / count as f64),
-    ]);
+    let live_count = store.read(DEADLINE, |reader| reader.live_count()).await.expect("a count");
+    if live_count == 0 {
+        let (wall, cpu) = fill(&store, count, model, samples).await;
+        rows.push(vec![
+            "import of ready vectors".to_owned(),
+            format!("{:.0} a second", count as f64 / wall.as_secs_f64()),
+            format!("{:.0} µs CPU each", cpu * 1e6 / count as f64),
+        ]);
+    }
     let started = Instant::now();
     let snapshot = index(&store).await;
     rows.push(vec!["codes made of vectors".to_owned(), ms(started.elapsed())]);
@@ -124,9 +160,10 @@ async fn measure(count: usize, model: &str, samples: &[Vec<f32>], queries: &[Vec
     }
     lines.push(by_brute_force(&store, queries).await);
     table("a search for ten, without embedding the question", &lines);
+    candidates(&store, &snapshot, queries).await;
     drop(snapshot);
     store.close();
-    start(directory.path());
+    start(directory);
 }
 
 fn open(directory: &Path, model: &str, dimension: usize) -> Store {
@@ -143,22 +180,46 @@ fn open(directory: &Path, model: &str, dimension: usize) -> Store {
     Store::open(&options).expect("a store")
 }
 
+/// Real embeddings, and which lie near which.
+struct Samples {
+    vectors: Vec<Vec<f32>>,
+    near: Vec<Vec<usize>>,
+}
+
+impl Samples {
+    fn new(vectors: Vec<Vec<f32>>) -> Self {
+        let near = |vector: &Vec<f32>| {
+            let mut all: Vec<(f32, usize)> =
+                vectors.iter().map(|v| dot(v, vector)).zip(0..).collect();
+            // The first is the vector itself.
+            all.select_nth_unstable_by(NEAR_COUNT, |a, b| b.0.total_cmp(&a.0));
+            all[..=NEAR_COUNT].iter().map(|(_, number)| *number).collect()
+        };
+        let near = vectors.iter().map(near).collect();
+        Samples { vectors, near }
+    }
+
+    /// A vector between two that are near each other, a little beside the line.
+    fn between(&self, random: &mut StdRng) -> Vec<f32> {
+        let a = random.random_range(0..self.vectors.len());
+        let b = self.near[a][random.random_range(0..=NEAR_COUNT)];
+        let share: f32 = random.random_range(0.0..1.0);
+        let numbers = self.vectors[a].iter().zip(&self.vectors[b]);
+        let mixed =
+            numbers.map(|(a, b)| a + share * (b - a) + random.random_range(-0.01..0.01_f32));
+        unit(mixed.collect())
+    }
+}
+
 /// Writes memories with vectors between those of the samples.
-async fn fill(store: &Store, count: usize, model: &str, samples: &[Vec<f32>]) -> (Duration, f64) {
+async fn fill(store: &Store, count: usize, model: &str, samples: &Samples) -> (Duration, f64) {
     let mut random = StdRng::seed_from_u64(SEED);
     let started = Instant::now();
     let cpu = cpu_seconds(std::process::id());
     for first in (0..count).step_by(GROUP_COUNT) {
         let group: Vec<(CreateValues, Embedding)> = (first..count.min(first + GROUP_COUNT))
             .map(|number| {
-                let (a, b) =
-                    (random.random_range(0..samples.len()), random.random_range(0..samples.len()));
-                let share: f32 = random.random_range(0.0..0.6);
-                let mixed = samples[a]
-                    .iter()
-                    .zip(&samples[b])
-                    .map(|(a, b)| a + share * b + random.random_range(-0.02..0.02));
-                let vector = unit(mixed.collect());
+                let vector = samples.between(&mut random);
                 (values(number), Embedding { model: model.to_owned(), vector })
             })
             .collect();
@@ -218,10 +279,8 @@ async fn index(store: &Store) -> Arc<Snapshot> {
 
 /// CPU time of this thread.
 fn thread_cpu() -> Duration {
-    // The first field is the time on a processor, in nanoseconds (proc(5), schedstat).
-    let times = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    let spent = times.split_whitespace().next().and_then(|time| time.parse().ok());
-    Duration::from_nanos(spent.expect("a number"))
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
 /// CPU time, wall time and answer of one search.
@@ -265,6 +324,45 @@ async fn by_index(
         answered.push(one);
     }
     line(name, &answered, format!("{:.4}", hits as f64 / f64::from(expected_count.max(1) as u32)))
+}
+
+/// How many of the nearest ten are among the first so many candidates of a scan.
+async fn candidates(store: &Store, snapshot: &Arc<Snapshot>, queries: &[Vec<f32>]) {
+    const COUNTS: [usize; 6] = [200, 400, 600, 800, 1_200, 2_000];
+    let (mut hits, mut expected_count, mut spent) = ([0_usize; COUNTS.len()], 0, Vec::new());
+    for query in queries.iter().take(EXACT_COUNT).cloned() {
+        let snapshot = Arc::clone(snapshot);
+        let one = store.read(DEADLINE, move |reader| {
+            let filter = Filter { namespaces: NamespaceSet::All, ..Filter::default() };
+            let selection = Selection::of(&snapshot, &filter).expect("no metadata");
+            let search = Search { query: &query, kernel: Kernel::detect(), may_split: false };
+            let cpu = thread_cpu();
+            let last = COUNTS[COUNTS.len() - 1];
+            let found = search.scan(&snapshot, &selection, last, usize::MAX);
+            let spent = thread_cpu() - cpu;
+            let rows: Vec<i64> =
+                found.iter().map(|candidate| snapshot.row_at(candidate.place)).collect();
+            Ok((rows, spent, brute_force(reader, &filter, &query)))
+        });
+        let (rows, time, expected) = one.await.expect("a read");
+        for (hits, count) in hits.iter_mut().zip(COUNTS) {
+            let among = &rows[..count.min(rows.len())];
+            *hits += expected.iter().filter(|(row, _)| among.contains(row)).count();
+        }
+        expected_count += expected.len();
+        spent.push(time);
+    }
+    spent.sort();
+    let mut lines: Vec<Vec<String>> = COUNTS
+        .iter()
+        .zip(hits)
+        .map(|(count, hits)| {
+            let share = hits as f64 / f64::from(expected_count.max(1) as u32);
+            vec![format!("{count} candidates"), format!("{share:.4} of the nearest ten")]
+        })
+        .collect();
+    lines.push(vec!["the scan alone".to_owned(), format!("CPU {}", ms(percentile(&spent, 0.5)))]);
+    table("candidates", &lines);
 }
 
 /// What sqlite-vec itself finds among the rows of a filter.

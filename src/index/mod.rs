@@ -44,6 +44,19 @@ pub trait Vectors {
     /// Those of the file.
     fn vector(&self, row: i64) -> Result<Option<Vec<f32>>>;
 
+    /// Shows the unit-length vectors of rows, in the order given; rows without one are left out.
+    ///
+    /// # Errors
+    /// Those of the file.
+    fn visit(&self, rows: &[i64], visit: &mut dyn FnMut(i64, &[f32])) -> Result<()> {
+        for row in rows {
+            if let Some(vector) = self.vector(*row)? {
+                visit(*row, &vector);
+            }
+        }
+        Ok(())
+    }
+
     /// How many vectors there are.
     ///
     /// # Errors
@@ -82,11 +95,9 @@ pub fn score(
     limit: usize,
 ) -> Result<Vec<Neighbour>> {
     let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let Some(distance) = distance(vectors, query, *row)? {
-            found.push(Neighbour { row: *row, distance });
-        }
-    }
+    vectors.visit(rows, &mut |row, vector| {
+        found.push(Neighbour { row, distance: 1.0 - dot(query, vector) });
+    })?;
     Ok(sorted(found, limit))
 }
 

@@ -9,13 +9,18 @@ use super::code::{BLOCK_ROWS, QueryCode};
 use super::kernels::Kernel;
 use super::selection::Selection;
 use super::snapshot::{Snapshot, place_of};
-use super::{Neighbour, Vectors, dot, sorted};
+use super::{Neighbour, Vectors, score, sorted};
 use crate::Result;
 
-/// Candidates of a search for few rows, and further ones for each row asked for
+/// Most candidates of a search for few rows, and further ones for each row asked for
 /// (`benches/search.rs` prints what part of the nearest is among them).
-const CANDIDATE_COUNT_MIN: usize = 300;
+const CANDIDATE_COUNT: usize = 720;
 const CANDIDATES_PER_ROW: usize = 8;
+/// Candidates whose vectors are read before it is asked whether the rest can still matter.
+const ROUND_COUNT: usize = 64;
+/// How far below the truth an estimate may be, times the root of the dimension: the bound of RaBitQ
+/// for one in a thousand, with the factor that signs of real embeddings have.
+const ESTIMATE_ERROR: f32 = 1.5;
 /// From so many rows on, a second thread that is free takes half of them: below, starting it costs
 /// more time than it saves.
 const SPLIT_ROW_COUNT_MIN: usize = 400_000;
@@ -32,8 +37,8 @@ pub enum Plan {
 impl Plan {
     /// For `limit` of `count` rows.
     pub fn of(count: usize, limit: usize) -> Self {
-        let wanted = CANDIDATE_COUNT_MIN + CANDIDATES_PER_ROW * limit;
-        if count <= wanted { Plan::Each } else { Plan::Scan(wanted) }
+        let wanted = CANDIDATE_COUNT + CANDIDATES_PER_ROW * limit;
+        if count <= wanted / 2 { Plan::Each } else { Plan::Scan(wanted.min(count)) }
     }
 }
 
@@ -60,19 +65,20 @@ impl Search<'_> {
         vectors: &dyn Vectors,
         limit: usize,
     ) -> Result<Vec<Neighbour>> {
-        let rows: Vec<i64> = match Plan::of(selection.count, limit) {
+        match Plan::of(selection.count, limit) {
             Plan::Each => {
                 let slots = selection.parts.iter().flat_map(|(number, bits)| {
                     bits.iter().map(move |slot| snapshot.row_at(place_of(*number, slot)))
                 });
-                slots.collect()
+                let mut rows: Vec<i64> = slots.collect();
+                rows.sort_unstable();
+                score(vectors, self.query, &rows, limit)
             }
             Plan::Scan(wanted) => {
                 let candidates = self.scan(snapshot, selection, wanted, SPLIT_ROW_COUNT_MIN);
-                candidates.iter().map(|candidate| snapshot.row_at(candidate.place)).collect()
+                self.score(snapshot, vectors, &candidates, limit)
             }
-        };
-        self.score(vectors, rows, limit)
+        }
     }
 
     /// The rows whose codes promise most, highest estimates first. `split_from` rows on, two
@@ -116,20 +122,29 @@ impl Search<'_> {
         best
     }
 
-    /// Rows are read in their order, as they lie in the file.
+    /// Reads vectors round by round, those of the highest estimates first, until the rest cannot
+    /// be among the nearest: its estimates are too low even if each errs as far as estimates do.
     fn score(
         &self,
+        snapshot: &Snapshot,
         vectors: &dyn Vectors,
-        mut rows: Vec<i64>,
+        candidates: &[Candidate],
         limit: usize,
     ) -> Result<Vec<Neighbour>> {
-        rows.sort_unstable();
-        let mut found = Vec::with_capacity(rows.len());
-        for row in rows {
-            if let Some(vector) = vectors.vector(row)? {
-                found.push(Neighbour { row, distance: 1.0 - dot(self.query, &vector) });
+        let error = ESTIMATE_ERROR / (self.query.len().max(1) as f32).sqrt();
+        let mut found: Vec<Neighbour> = Vec::new();
+        for round in candidates.chunks(ROUND_COUNT) {
+            let farthest = found.get(limit.wrapping_sub(1)).map(|neighbour| neighbour.distance);
+            if farthest.is_some_and(|farthest| 1.0 - round[0].estimate - error > farthest) {
+                break;
             }
+            // Rows are read in their order, as they lie in the file.
+            let mut rows: Vec<i64> =
+                round.iter().map(|candidate| snapshot.row_at(candidate.place)).collect();
+            rows.sort_unstable();
+            found.extend(score(vectors, self.query, &rows, limit)?);
+            found = sorted(found, limit);
         }
-        Ok(sorted(found, limit))
+        Ok(found)
     }
 }

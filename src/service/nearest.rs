@@ -32,6 +32,10 @@ impl Vectors for Snapshotted<'_, '_> {
         Ok(self.0.embedding(row)?)
     }
 
+    fn visit(&self, rows: &[i64], visit: &mut dyn FnMut(i64, &[f32])) -> crate::Result<()> {
+        Ok(self.0.visit_embeddings(rows, visit)?)
+    }
+
     fn count(&self) -> crate::Result<u64> {
         Ok(self.0.live_count()?)
     }

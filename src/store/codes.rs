@@ -83,21 +83,7 @@ impl Reader<'_> {
     /// # Errors
     /// Those of the file.
     pub fn code_row(&self, row: i64) -> Result<Option<CodeRow>, StoreError> {
-        let sql = "SELECT namespace, memory_type, tags, created_at FROM memory \
-                   WHERE row = ?1 AND live = 1";
-        let mut statement = self.connection().prepare_cached(sql)?;
-        let mut lines = statement.query([row])?;
-        let Some(line) = lines.next()? else { return Ok(None) };
-        let Some(vector) = self.embedding(row)? else { return Ok(None) };
-        let tags = line.get_ref(2)?.as_str().map_err(damaged)?;
-        Ok(Some(CodeRow {
-            row,
-            namespace: line.get(0)?,
-            memory_type: line.get(1)?,
-            tags: serde_json::from_str(tags).map_err(damaged)?,
-            created_at: line.get(3)?,
-            vector,
-        }))
+        Ok(self.code_rows_between(row, row + 1)?.pop())
     }
 
     /// All of a chunk.
@@ -105,13 +91,36 @@ impl Reader<'_> {
     /// # Errors
     /// Those of the file.
     pub fn code_rows(&self, chunk: i64) -> Result<Vec<CodeRow>, StoreError> {
-        let sql = "SELECT row FROM memory WHERE row >= ?1 AND row < ?2 AND live = 1";
-        let mut statement = self.connection().prepare_cached(sql)?;
         let first = chunk * CODE_CHUNK_ROWS;
-        let rows = statement.query_map([first, first + CODE_CHUNK_ROWS], |line| line.get(0))?;
-        let rows = rows.collect::<Result<Vec<i64>, _>>()?;
-        let found = rows.into_iter().map(|row| self.code_row(row));
-        found.filter_map(Result::transpose).collect()
+        self.code_rows_between(first, first + CODE_CHUNK_ROWS)
+    }
+
+    fn code_rows_between(&self, first: i64, end: i64) -> Result<Vec<CodeRow>, StoreError> {
+        let sql = "SELECT row, namespace, memory_type, tags, created_at FROM memory \
+                   WHERE row >= ?1 AND row < ?2 AND live = 1 ORDER BY row";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let mut lines = statement.query([first, end])?;
+        let mut found = Vec::new();
+        while let Some(line) = lines.next()? {
+            let tags = line.get_ref(3)?.as_str().map_err(damaged)?;
+            found.push(CodeRow {
+                row: line.get(0)?,
+                namespace: line.get(1)?,
+                memory_type: line.get(2)?,
+                tags: serde_json::from_str(tags).map_err(damaged)?,
+                created_at: line.get(4)?,
+                vector: Vec::new(),
+            });
+        }
+        let rows: Vec<i64> = found.iter().map(|row| row.row).collect();
+        let mut waiting = found.iter_mut();
+        self.visit_embeddings(&rows, |row, vector| {
+            let of_row = waiting.find(|waiting| waiting.row == row);
+            of_row.expect("a row that was asked for").vector = vector.to_vec();
+        })?;
+        // One whose vector is still to be made joins later.
+        found.retain(|row| !row.vector.is_empty());
+        Ok(found)
     }
 
     /// The numbers of the chunks that have rows, dead ones included.

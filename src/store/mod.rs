@@ -26,6 +26,7 @@ mod register;
 mod replication;
 mod snapshot;
 mod survey;
+mod vectors;
 mod verify;
 mod webhook;
 mod words;

@@ -20,6 +20,10 @@ impl Vectors for Snapshot<'_, '_> {
         Ok(self.0.embedding(row)?)
     }
 
+    fn visit(&self, rows: &[i64], visit: &mut dyn FnMut(i64, &[f32])) -> crate::Result<()> {
+        Ok(self.0.visit_embeddings(rows, visit)?)
+    }
+
     fn count(&self) -> crate::Result<u64> {
         Ok(self.0.live_count()?)
     }
@@ -139,4 +143,18 @@ proptest! {
         let found = file.reader().embedding(located.unwrap().row).unwrap();
         prop_assert_eq!(found, Some(numbers));
     }
+}
+
+#[test]
+fn many_vectors_at_once_are_what_the_vector_table_says_of_each() {
+    let (file, texts) = filled();
+    let mut rows: Vec<i64> = texts.iter().map(|(row, _)| *row).collect();
+    rows.extend([0, 1_000_000]);
+    rows.sort_unstable();
+    let reader = file.reader();
+    let mut found = Vec::new();
+    reader.visit_embeddings(&rows, |row, vector| found.push((row, vector.to_vec()))).unwrap();
+    let one_by_one = rows.iter().filter_map(|row| Some((*row, reader.embedding(*row).unwrap()?)));
+    assert_eq!(found, one_by_one.collect::<Vec<_>>());
+    assert_eq!(found.len(), texts.len());
 }
