@@ -18,7 +18,7 @@ use common::{Server, cpu_seconds, ms, percentile, status_mib, table, texts};
 use memnode::auth::Authenticator;
 use memnode::clock::now_seconds;
 use memnode::config::{
-    BackupConfig, BackupInterval, CorsOrigins, DedupConfig, EventsConfig, HttpConfig,
+    BackupConfig, BackupInterval, CorsOrigins, DedupConfig, EventsConfig, HttpConfig, Networks,
 };
 use memnode::embed::EmbedderChoice;
 use memnode::embed::lazy::LazyEmbedder;
@@ -166,6 +166,9 @@ async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
         request_timeout: Duration::from_secs(30),
         body_bytes_max: 1 << 20,
         batch_bytes_max: 1 << 25,
+        connection_count_max: std::num::NonZeroUsize::MAX,
+        allowed_hosts: Vec::new(),
+        trusted_proxies: Networks::default(),
     };
     let state = AppState {
         service,

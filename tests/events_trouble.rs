@@ -14,10 +14,10 @@ use crate::common::rest::{import, store_text};
 
 /// Listeners that never read a byte.
 const SLOW_COUNT: usize = 500;
-/// What the ring and 9,000 memories may cost a node, and what each of the silent ones may: the HTTP
-/// library gathers up to 400 KiB for a connection before it waits.
+/// What the ring and 9,000 memories may cost a node, and what each of the silent ones may: 64 KiB
+/// of frames are gathered for a connection before it waits.
 const BYTES_MAX: u64 = 200 * 1024 * 1024;
-const SLOW_BYTES_MAX: u64 = 512 * 1024;
+const SLOW_BYTES_MAX: u64 = 128 * 1024;
 
 #[test]
 fn streams_end_when_the_node_stops() {

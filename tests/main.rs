@@ -15,6 +15,7 @@ mod cluster_erase;
 mod cluster_login;
 mod cluster_promises;
 mod common;
+mod connections;
 mod crash_disk;
 mod crash_files;
 mod crash_kill;

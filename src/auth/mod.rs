@@ -1,8 +1,10 @@
 //! Credentials to a [`Principal`] and what it may do; knows no transport.
 
+mod client;
 mod principal;
 mod ticket;
 
+pub use client::ClientAddress;
 pub use principal::{Access, Principal};
 pub use ticket::TICKET_LIFETIME;
 

@@ -5,12 +5,14 @@
 //! each, as text; `read` turns text into types; the same parsers serve every layer. Nothing here
 //! prints: warnings and errors are values for the command line to show.
 
+mod access;
 mod args;
 mod backup;
 mod cluster;
 mod directories;
 mod error;
 mod layers;
+mod network;
 mod parse;
 mod read;
 mod secret;
@@ -20,17 +22,18 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use access::{AuthConfig, CorsOrigins, HttpConfig};
 pub use args::{clap_args, flags_from};
 pub use backup::{BackupConfig, BackupInterval};
 pub use cluster::{ClusterConfig, NatsConfig};
 pub use directories::Directories;
 pub use error::ConfigError;
 pub use layers::{Source, environment};
+pub use network::{Network, Networks};
 pub use secret::Secret;
 pub use show::{Effective, effective_json, effective_text};
 
@@ -87,58 +90,6 @@ pub struct StoreConfig {
     pub write_queue_max: NonZeroUsize,
     /// How often the digest is recounted from the records; 1 s to 30 days.
     pub recount_interval: Duration,
-}
-
-/// The HTTP listener and its limits.
-#[derive(Clone, Debug)]
-pub struct HttpConfig {
-    /// Whether to serve HTTP; `None` is yes for `memnode serve` and no for `memnode mcp`.
-    pub enabled: Option<bool>,
-    /// The address to bind.
-    pub host: IpAddr,
-    /// The port to bind; 0 is any free one.
-    pub port: u16,
-    /// Which web pages of other origins may call.
-    pub cors_origins: CorsOrigins,
-    /// The longest a request may take.
-    pub request_timeout: Duration,
-    /// The longest body of an ordinary request.
-    pub body_bytes_max: usize,
-    /// The longest body of a batch; never below `body_bytes_max`.
-    pub batch_bytes_max: usize,
-}
-
-impl HttpConfig {
-    /// The address and port to bind.
-    pub fn address(&self) -> SocketAddr {
-        SocketAddr::new(self.host, self.port)
-    }
-
-    /// Whether only this machine can reach the listener.
-    pub fn is_loopback(&self) -> bool {
-        self.host.to_canonical().is_loopback()
-    }
-}
-
-/// Which web pages of other origins may call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CorsOrigins {
-    /// Only pages that the node serves itself.
-    Own,
-    /// Any page, without credentials.
-    Any,
-    /// Pages of these origins, each `scheme://host[:port]` in visible ASCII.
-    Listed(Vec<String>),
-}
-
-/// Who may call.
-#[derive(Clone, Debug)]
-pub struct AuthConfig {
-    /// The key that grants full access; 1 to 1024 visible ASCII characters.
-    pub api_key: Option<Secret>,
-    /// Whether calls without a credential are served. Unless it was set, this is true exactly
-    /// when the node listens on loopback and has no key.
-    pub allow_anonymous: bool,
 }
 
 /// What turns text into vectors.

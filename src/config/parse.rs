@@ -105,6 +105,18 @@ pub(super) fn cors_origins(items: &[String]) -> Option<CorsOrigins> {
     }
 }
 
+/// Names under which a node may be called, without ports, in lower case.
+pub(super) fn hosts(items: &[String]) -> Option<Vec<String>> {
+    let name = |item: &String| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+        let name = item.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(item);
+        let is_address = name.parse::<IpAddr>().is_ok();
+        let good = !name.is_empty() && name.len() <= 253 && name.bytes().all(is_plain);
+        (good && (is_address || !name.contains(':'))).then(|| name.to_ascii_lowercase())
+    };
+    (items.len() <= ITEMS_MAX).then(|| items.iter().map(name).collect())?
+}
+
 /// Addresses of webhooks, with a filter in the fragment.
 pub(super) fn webhooks(items: &[String]) -> Option<Vec<String>> {
     let urls: Option<Vec<String>> = items.iter().map(|item| url(item)).collect();

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::access;
 use super::backup;
 use super::cluster;
 use super::directories::Directories;
@@ -15,9 +16,8 @@ use super::secret::REDACTED;
 use super::show::{Effective, Show};
 use super::table::{Setting, by_key};
 use super::{
-    AuthConfig, Config, CorsOrigins, DedupConfig, EmbedConfig, EmbedderConfig, EventsConfig,
-    HttpConfig, IngestConfig, LogConfig, NodeConfig, OnnxConfig, OpenAiConfig, StoreConfig,
-    WebhookConfig,
+    Config, DedupConfig, EmbedConfig, EmbedderConfig, EventsConfig, HttpConfig, IngestConfig,
+    LogConfig, NodeConfig, OnnxConfig, OpenAiConfig, StoreConfig, WebhookConfig,
 };
 
 type Result<T> = std::result::Result<T, ConfigError>;
@@ -32,8 +32,8 @@ pub(super) fn config(
     let node = node(&mut reader, host_name)?;
     let cluster = cluster::read(&mut reader)?;
     let store = store(&mut reader)?;
-    let http = http(&mut reader)?;
-    let auth = auth(&mut reader, &http)?;
+    let http = access::http(&mut reader)?;
+    let auth = access::auth(&mut reader, &http)?;
     let embed = embed(&mut reader)?;
     let dedup = dedup(&mut reader)?;
     let events = events(&mut reader)?;
@@ -108,32 +108,6 @@ fn store(reader: &mut Reader) -> Result<StoreConfig> {
 fn readers_by_default() -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     NonZeroUsize::new(cores.clamp(2, 16)).expect("at least 2 is not 0")
-}
-
-fn http(reader: &mut Reader) -> Result<HttpConfig> {
-    const SIZES: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 30;
-    let times = Duration::from_secs(1)..=Duration::from_secs(3600);
-    Ok(HttpConfig {
-        enabled: reader.optional("http.enabled", parse::boolean)?,
-        host: reader.required("http.host", parse::host)?,
-        port: reader.required("http.port", |text| parse::number(text, 0..=u16::MAX))?,
-        cors_origins: reader
-            .list("http.cors_origins", parse::cors_origins)?
-            .unwrap_or(CorsOrigins::Own),
-        request_timeout: reader
-            .required("http.request_timeout", |text| parse::duration(text, times))?,
-        body_bytes_max: reader.required("http.body_bytes_max", |text| parse::bytes(text, SIZES))?,
-        batch_bytes_max: reader
-            .required("http.batch_bytes_max", |text| parse::bytes(text, SIZES))?,
-    })
-}
-
-fn auth(reader: &mut Reader, http: &HttpConfig) -> Result<AuthConfig> {
-    let api_key = reader.optional("auth.api_key", parse::secret)?;
-    let private = http.is_loopback() && api_key.is_none();
-    let allow_anonymous =
-        reader.or_else("auth.allow_anonymous", parse::boolean, |_| Ok(private))?;
-    Ok(AuthConfig { api_key, allow_anonymous })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

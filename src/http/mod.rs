@@ -30,6 +30,7 @@ mod purge;
 mod search;
 mod webhooks;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +76,16 @@ pub struct AppState {
 /// caller is [`crate::auth::Principal::local`].
 #[derive(Clone, Copy, Debug)]
 pub struct LocalCaller;
+
+/// Who is at the other end of the connection that a request came over, as an extension; requests
+/// over the local socket have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address, which may be that of a proxy.
+    pub address: SocketAddr,
+    /// Whether the connection is encrypted.
+    pub is_encrypted: bool,
+}
 
 /// The whole API. `extra` is served beside it behind the same authentication and the same layers,
 /// but for compression, since its answers may be streams: the time limit is on their start.
@@ -196,7 +207,8 @@ fn with_layers(router: Router, state: AppState) -> Router {
         .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, no_sniff))
         .layer(from_fn(layer::drain::drain))
         .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(from_fn_with_state(state, layer::trace::trace))
+        .layer(from_fn_with_state(state.clone(), layer::trace::trace))
+        .layer(from_fn_with_state(state, layer::client::client))
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
 }
 

@@ -10,8 +10,8 @@ mod local;
 mod lock;
 mod restore;
 mod serve;
-mod stall;
 mod stdio;
+mod tcp;
 
 use std::path::PathBuf;
 use std::sync::Arc;

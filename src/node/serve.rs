@@ -1,10 +1,11 @@
 //! `memnode serve`: the API on a TCP address until it is told to stop.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -12,9 +13,14 @@ use super::attach::{ATTACH_TIMEOUT, check_model};
 use super::error::StartError;
 use super::handover::{ASKED_INTERVAL, Asking, Reply};
 use super::lock::{Lock, owner};
-use super::stall::Guarded;
+use super::tcp::{self, Door};
 use super::{Node, Role};
 use crate::config::Config;
+
+/// Bytes that the system keeps for a client that does not read; Linux takes twice that.
+const SEND_BUFFER_BYTES: u32 = 128 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG_COUNT: u32 = 1024;
 
 /// What to tell the person who started a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +46,7 @@ pub async fn serve(
     let url = url_of(&listener)?;
     let lock = take_lock(config).await?;
     let node = Node::open(config, lock, Role::Server, false, Some(url.clone())).await?;
-    serve_tcp(&node, listener);
+    serve_tcp(&node, listener, config);
     on_ready(&Ready { url, database: config.store.path.clone() });
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -53,9 +59,21 @@ pub async fn serve(
 /// Binds the configured address.
 pub(super) async fn bind(config: &Config) -> Result<TcpListener, StartError> {
     let address = config.http.address();
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::PortTaken { address: address.to_string(), source })
+    listen(address).map_err(|source| StartError::PortTaken { address: address.to_string(), source })
+}
+
+/// What the system keeps for a client that does not read is bounded too: without a size of its own
+/// a socket's buffer grows to megabytes. Connections inherit it.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As for any server: its port is free again as soon as it ended.
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG_COUNT)
 }
 
 /// The address that people can open in a browser.
@@ -67,18 +85,14 @@ pub(super) fn url_of(listener: &TcpListener) -> Result<String, StartError> {
 }
 
 /// Serves the API on a listener for as long as the node runs.
-pub(super) fn serve_tcp(node: &Arc<Node>, listener: TcpListener) {
-    let router = node.router.clone();
-    let shutdown = node.shutdown.clone();
-    node.tasks.spawn(async move {
-        let served = axum::serve(Guarded(listener), router)
-            .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-            .await;
-        if let Err(error) = served {
-            tracing::error!(%error, "the HTTP server failed");
-            shutdown.cancel();
-        }
-    });
+pub(super) fn serve_tcp(node: &Arc<Node>, listener: TcpListener, config: &Config) {
+    let door = Door {
+        router: node.router.clone(),
+        connection_count_max: config.http.connection_count_max.get(),
+        tasks: node.tasks.clone(),
+        shutdown: node.shutdown.clone(),
+    };
+    node.tasks.spawn(tcp::accept(listener, door));
 }
 
 /// Takes the lock; an MCP window that has it is asked to hand the file over.

@@ -199,7 +199,7 @@ impl Window {
         }
         let node = Node::open(&self.config, lock, Role::Window, false, url).await?;
         if let Some(listener) = listener {
-            serve_tcp(&node, listener);
+            serve_tcp(&node, listener, &self.config);
         }
         let stream = serve_in_process(&node);
         *self.node.lock() = Some(node);

@@ -11,7 +11,7 @@ fn command() -> Command {
 #[test]
 fn every_setting_is_a_flag_before_and_behind_the_command() {
     command().debug_assert();
-    for ((key, [value, _], _), setting) in SAMPLES.iter().zip(SETTINGS) {
+    for ((key, [value, _], _), setting) in SAMPLES.iter().zip(SETTINGS.iter()) {
         let flag = format!("--{}={value}", setting.flag);
         for arguments in [["memnode", &flag, "serve"], ["memnode", "serve", &flag]] {
             let flags = flags_from(&command().try_get_matches_from(arguments).unwrap());
@@ -49,7 +49,7 @@ fn the_short_help_names_the_common_settings_and_the_long_one_all() {
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let short = one_line(&short);
     let long = one_line(&command().render_long_help().to_string());
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let flag = format!("--{} ", setting.flag);
         let switch = format!("--{}[", setting.flag);
         assert_eq!(short.contains(&flag), setting.common, "{}", setting.key);

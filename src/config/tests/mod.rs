@@ -49,6 +49,17 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
     ("http.request_timeout", ["1500ms", "3600"], ["1500ms", "1h"]),
     ("http.body_bytes_max", ["1 KiB", "2MB"], ["1024", "2000000"]),
     ("http.batch_bytes_max", ["1GiB", "33554432"], ["1073741824", "33554432"]),
+    ("http.connections_max", ["1", "1000000"], ["1", "1000000"]),
+    (
+        "http.allowed_hosts",
+        ["Memory.Example", "a.lan,[::1],10.0.0.1"],
+        ["memory.example", "a.lan,::1,10.0.0.1"],
+    ),
+    (
+        "http.trusted_proxies",
+        ["10.0.0.0/8", "::1, 192.168.0.1"],
+        ["10.0.0.0/8", "::1/128,192.168.0.1/32"],
+    ),
     ("auth.api_key", ["s3cret-one", "s3cret-two"], ["********", "********"]),
     ("auth.allow_anonymous", ["true", "FALSE"], ["true", "false"]),
     ("embed.embedder", ["onnx", "builtin"], ["onnx", "builtin"]),
@@ -164,6 +175,8 @@ fn the_defaults_are_what_their_comments_say() {
     assert_eq!(http.cors_origins, CorsOrigins::Own);
     assert_eq!(http.request_timeout, Duration::from_secs(30));
     assert_eq!((http.body_bytes_max, http.batch_bytes_max), (1 << 20, 32 << 20));
+    assert_eq!(http.connection_count_max.get(), 4096);
+    assert_eq!((http.allowed_hosts.len(), http.trusted_proxies), (0, Networks::default()));
     assert!(auth.api_key.is_none());
     assert!(auth.allow_anonymous);
     assert_eq!(embed.model_dir, Path::new("/home/ada/.cache/memnode/model"));
@@ -196,7 +209,7 @@ fn table_defaults_and_reader_know_the_same_settings() {
 
 #[test]
 fn every_default_has_a_comment_that_names_its_variable_and_its_flag() {
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let names = format!("# {}, --{}\n", setting.environment, setting.flag);
         let (_, after) = layers::DEFAULTS.split_once(&names).expect(setting.key);
         let (_, name) = setting.key.split_once('.').unwrap();
@@ -231,7 +244,7 @@ fn for_every_setting_the_flag_beats_the_environment_and_that_the_file_and_that_t
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("memnode.toml");
     for ((key, [first, second], [first_shown, second_shown]), setting) in
-        SAMPLES.iter().zip(SETTINGS)
+        SAMPLES.iter().zip(SETTINGS.iter())
     {
         let (section, name) = key.split_once('.').unwrap();
         let needed = needed_by(key);

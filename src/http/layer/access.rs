@@ -1,8 +1,9 @@
 //! Keeps pages of other sites out: a browser carries their requests to any address it can reach.
 //!
 //! A page can make its own name resolve to this machine (DNS rebinding), so a node on loopback
-//! answers only to names of this machine. A page can also send some requests without asking
-//! first, so one that changes something must come from a page that may call.
+//! answers only to names of this machine, and any node only to the names that are listed for it. A
+//! page can also send some requests without asking first, so one that changes something must come
+//! from a page that may call.
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
@@ -34,21 +35,26 @@ pub(super) fn authority_of(uri: &Uri, headers: &HeaderMap) -> Option<Authority> 
 }
 
 fn check_host(config: &HttpConfig, host: Option<&Authority>) -> Result<(), Problem> {
-    if !config.is_loopback() || host.is_some_and(|host| is_this_machine(config, host.host())) {
+    let any_is_good = !config.is_loopback() && config.allowed_hosts.is_empty();
+    if any_is_good || host.is_some_and(|host| is_good_host(config, host.host())) {
         return Ok(());
     }
     Err(Problem::new(
         StatusCode::FORBIDDEN,
         "host_not_allowed",
-        "this node listens on loopback and answers only to localhost and loopback addresses",
+        "this node does not answer to that name: on loopback it answers to localhost and loopback \
+         addresses, else to those in MEMNODE_ALLOWED_HOSTS",
     ))
 }
 
-fn is_this_machine(config: &HttpConfig, host: &str) -> bool {
+fn is_good_host(config: &HttpConfig, host: &str) -> bool {
     let name = host.trim_start_matches('[').trim_end_matches(']');
     let address: Option<std::net::IpAddr> = name.parse().ok();
+    let is_address = |listed: &str| address.is_some() && address == listed.parse().ok();
     name.eq_ignore_ascii_case("localhost")
         || address.is_some_and(|ip| ip.to_canonical().is_loopback() || ip == config.host)
+        || (config.allowed_hosts.iter())
+            .any(|listed| listed.eq_ignore_ascii_case(name) || is_address(listed))
 }
 
 fn check_origin(
@@ -106,6 +112,9 @@ mod tests {
             request_timeout: Duration::from_secs(1),
             body_bytes_max: 1,
             batch_bytes_max: 1,
+            connection_count_max: std::num::NonZeroUsize::MIN,
+            allowed_hosts: Vec::new(),
+            trusted_proxies: crate::config::Networks::default(),
         }
     }
 
@@ -124,6 +133,26 @@ mod tests {
             check("::1", host, false);
         }
         check("0.0.0.0", "memory.example", true);
+    }
+
+    #[test]
+    fn listed_names_are_good_and_where_there_are_some_no_others() {
+        let check = |bound: &str, host: &str, good: bool| {
+            let listed = ["memory.example", "2001:db8::5"].map(str::to_owned).to_vec();
+            let config = HttpConfig { allowed_hosts: listed, ..config(bound, CorsOrigins::Own) };
+            let host: Option<Authority> = host.parse().ok();
+            assert_eq!(check_host(&config, host.as_ref()).is_ok(), good, "{bound} {host:?}");
+        };
+        for bound in ["127.0.0.1", "0.0.0.0"] {
+            for host in ["memory.example", "Memory.Example:8000", "[2001:db8:0::5]:1", "localhost"]
+            {
+                check(bound, host, true);
+            }
+            for host in ["evil.example", "a.memory.example", "memory.example.", "10.0.0.1", ""] {
+                check(bound, host, false);
+            }
+        }
+        check("192.168.1.2", "192.168.1.2:8000", true);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod after;
 pub mod authenticate;
+pub mod client;
 pub mod deadline;
 pub mod drain;
 pub mod problems;

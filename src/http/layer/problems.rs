@@ -4,13 +4,13 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::access::authority_of;
-use crate::http::AppState;
 use crate::http::problem::{PROBLEM_JSON, Problem};
+use crate::http::{AppState, Peer};
 
 /// The longest plain text of a failure that becomes its detail, in bytes.
 const PLAIN_TEXT_BYTES_MAX: usize = 4096;
@@ -19,7 +19,7 @@ const PLAIN_TEXT_BYTES_MAX: usize = 4096;
 pub async fn problems(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let authority = authority_of(request.uri(), request.headers());
-    let scheme = scheme_of(request.headers());
+    let scheme = scheme_of(&state, &request);
     let mut response = named(next.run(request).await).await;
     let Some(problem) = response.extensions().get::<Problem>().cloned() else { return response };
     *response.body_mut() = Body::from(problem.to_json(&path));
@@ -100,12 +100,12 @@ fn code_of(status: StatusCode) -> &'static str {
     }
 }
 
-/// The scheme that the caller used, as far as a proxy in front tells.
-fn scheme_of(headers: &HeaderMap) -> &'static str {
-    match headers.get("x-forwarded-proto") {
-        Some(value) if value == "https" => "https",
-        _ => "http",
-    }
+/// The scheme that the caller used, as far as a trusted proxy in front tells.
+fn scheme_of(state: &AppState, request: &Request) -> &'static str {
+    let Some(peer) = request.extensions().get::<Peer>() else { return "http" };
+    let told = request.headers().get("x-forwarded-proto").is_some_and(|value| value == "https");
+    let is_believed = state.http.trusted_proxies.contains(peer.address.ip());
+    if peer.is_encrypted || (told && is_believed) { "https" } else { "http" }
 }
 
 /// How to get a credential (RFC 9728, section 5.1).

@@ -1,7 +1,11 @@
 //! The one table of settings: every name that a setting has, and what it may be.
 
+mod access;
+
+use std::sync::LazyLock;
+
 /// One setting under all its names.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
     /// The path in `memnode.toml`.
     pub(super) key: &'static str,
@@ -70,7 +74,10 @@ pub(super) fn by_key(key: &str) -> Option<&'static Setting> {
 }
 
 /// Every setting, in the order in which help lists them.
-pub(super) const SETTINGS: &[Setting] = &[
+pub(super) static SETTINGS: LazyLock<Vec<Setting>> =
+    LazyLock::new(|| [FIRST, access::SETTINGS, REST].concat());
+
+const FIRST: &[Setting] = &[
     setting(
         "node.id",
         "MEMNODE_NODE_ID",
@@ -222,72 +229,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         kind("TIME", "a time from 1s to 30d, such as 12h"),
         "How often the digest is recounted from the records",
     ),
-    setting(
-        "http.enabled",
-        "MCP_HTTP_ENABLED",
-        "http-enabled",
-        BOOL,
-        "Serve HTTP; default: yes for serve, no for mcp",
-    ),
-    setting(
-        "http.host",
-        "MCP_HTTP_HOST",
-        "http-host",
-        kind("ADDRESS", "an IP address or localhost"),
-        "Address to listen on",
-    )
-    .common(),
-    setting(
-        "http.port",
-        "MCP_HTTP_PORT",
-        "http-port",
-        kind("PORT", "a port from 0 (any free one) to 65535"),
-        "Port to listen on",
-    )
-    .common(),
-    setting(
-        "http.cors_origins",
-        "MCP_CORS_ORIGINS",
-        "cors-origins",
-        kind("LIST", "`*` alone, or up to 100 origins such as https://example.org"),
-        "Web origins that may call, comma between; default: its own",
-    ),
-    setting(
-        "http.request_timeout",
-        "MEMNODE_REQUEST_TIMEOUT",
-        "request-timeout",
-        kind("TIME", "a time from 1s to 1h, such as 30s or 5m"),
-        "Longest a request may take",
-    ),
-    setting(
-        "http.body_bytes_max",
-        "MEMNODE_BODY_BYTES_MAX",
-        "body-bytes-max",
-        BYTES,
-        "Longest body of a request",
-    ),
-    setting(
-        "http.batch_bytes_max",
-        "MEMNODE_BATCH_BYTES_MAX",
-        "batch-bytes-max",
-        BYTES,
-        "Longest body of a batch",
-    ),
-    setting(
-        "auth.api_key",
-        "MCP_API_KEY",
-        "api-key",
-        SECRET,
-        "Key that callers must send; a flag shows it to other users, the environment does not",
-    )
-    .secret(),
-    setting(
-        "auth.allow_anonymous",
-        "MCP_ALLOW_ANONYMOUS_ACCESS",
-        "allow-anonymous",
-        BOOL,
-        "Serve calls without a key; default: only on loopback with no key set",
-    ),
+];
+
+const REST: &[Setting] = &[
     setting(
         "embed.embedder",
         "MEMNODE_EMBEDDER",

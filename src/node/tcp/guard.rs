@@ -1,39 +1,16 @@
 //! Connections whose other side stopped reading: they are ended, or they would stay for ever.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
 /// How long the other side may take no byte of what waits for it.
 const STALL_TIMEOUT: Duration = Duration::from_secs(300);
-
-/// A listener that ends connections which stall.
-pub(super) struct Guarded(pub(super) TcpListener);
-
-impl Listener for Guarded {
-    type Io = Guard<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        // An event is one small write: it must not wait for the answer to the one before.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection gathers small writes");
-        }
-        (Guard::new(stream, STALL_TIMEOUT), address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
 
 /// A connection that fails when nothing can be written for too long.
 pub(super) struct Guard<S> {
@@ -41,11 +18,14 @@ pub(super) struct Guard<S> {
     limit: Duration,
     /// Runs while a write waits.
     stall: Option<Pin<Box<Sleep>>>,
+    /// Its seat among all connections, which a WebSocket goes on to hold.
+    _seat: Option<OwnedSemaphorePermit>,
 }
 
 impl<S> Guard<S> {
-    fn new(stream: S, limit: Duration) -> Self {
-        Guard { stream, limit, stall: None }
+    /// Guards a connection for as long as it holds its seat.
+    pub(super) fn new(stream: S, seat: OwnedSemaphorePermit) -> Self {
+        Guard { stream, limit: STALL_TIMEOUT, stall: None, _seat: Some(seat) }
     }
 
     /// What a write gives, or a failure when it has waited for too long.
@@ -111,15 +91,21 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    impl<S> Guard<S> {
+        fn within(limit: Duration, stream: S) -> Self {
+            Guard { stream, limit, stall: None, _seat: None }
+        }
+    }
+
     #[tokio::test]
     async fn who_takes_nothing_is_let_go_and_who_is_slow_is_not() {
         let limit = Duration::from_millis(50);
         let (near, _far) = tokio::io::duplex(4);
-        let failed = Guard::new(near, limit).write_all(b"more than fits").await;
+        let failed = Guard::within(limit, near).write_all(b"more than fits").await;
         assert_eq!(failed.expect_err("nobody reads").kind(), io::ErrorKind::TimedOut);
 
         let (near, mut far) = tokio::io::duplex(4);
-        let mut guard = Guard::new(near, limit);
+        let mut guard = Guard::within(limit, near);
         let reading = async {
             let mut taken = Vec::new();
             while taken.len() < 14 {

@@ -1,0 +1,94 @@
+//! The part of the table about who reaches the node, and how.
+
+use super::{BOOL, BYTES, SECRET, Setting, kind, setting};
+
+/// The settings of `http` and `auth`.
+pub(super) const SETTINGS: &[Setting] = &[
+    setting(
+        "http.enabled",
+        "MCP_HTTP_ENABLED",
+        "http-enabled",
+        BOOL,
+        "Serve HTTP; default: yes for serve, no for mcp",
+    ),
+    setting(
+        "http.host",
+        "MCP_HTTP_HOST",
+        "http-host",
+        kind("ADDRESS", "an IP address or localhost"),
+        "Address to listen on",
+    )
+    .common(),
+    setting(
+        "http.port",
+        "MCP_HTTP_PORT",
+        "http-port",
+        kind("PORT", "a port from 0 (any free one) to 65535"),
+        "Port to listen on",
+    )
+    .common(),
+    setting(
+        "http.cors_origins",
+        "MCP_CORS_ORIGINS",
+        "cors-origins",
+        kind("LIST", "`*` alone, or up to 100 origins such as https://example.org"),
+        "Web origins that may call, comma between; default: its own",
+    ),
+    setting(
+        "http.request_timeout",
+        "MEMNODE_REQUEST_TIMEOUT",
+        "request-timeout",
+        kind("TIME", "a time from 1s to 1h, such as 30s or 5m"),
+        "Longest a request may take",
+    ),
+    setting(
+        "http.body_bytes_max",
+        "MEMNODE_BODY_BYTES_MAX",
+        "body-bytes-max",
+        BYTES,
+        "Longest body of a request",
+    ),
+    setting(
+        "http.batch_bytes_max",
+        "MEMNODE_BATCH_BYTES_MAX",
+        "batch-bytes-max",
+        BYTES,
+        "Longest body of a batch",
+    ),
+    setting(
+        "http.connections_max",
+        "MEMNODE_CONNECTIONS_MAX",
+        "connections-max",
+        kind("COUNT", "a whole number from 1 to 1000000"),
+        "Connections at a time",
+    ),
+    setting(
+        "http.allowed_hosts",
+        "MEMNODE_ALLOWED_HOSTS",
+        "allowed-hosts",
+        kind("LIST", "up to 100 host names or addresses, without ports"),
+        "Names it answers to, comma between; default: on loopback its own, else any",
+    ),
+    setting(
+        "http.trusted_proxies",
+        "MEMNODE_TRUSTED_PROXIES",
+        "trusted-proxies",
+        kind("LIST", "up to 100 addresses or ranges such as 10.0.0.0/8"),
+        "Proxies whose X-Forwarded-For is believed, comma between; default: none",
+    ),
+    setting(
+        "auth.api_key",
+        "MCP_API_KEY",
+        "api-key",
+        SECRET,
+        "Key that callers must send; a flag shows it to other users, the environment does not",
+    )
+    .secret(),
+    setting(
+        "auth.allow_anonymous",
+        "MCP_ALLOW_ANONYMOUS_ACCESS",
+        "allow-anonymous",
+        BOOL,
+        "Serve calls without a key; default: only on loopback with no key set",
+    ),
+];
