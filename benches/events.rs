@@ -155,6 +155,7 @@ async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
         },
         time_zone: None,
         deadline: Duration::from_secs(30),
+        slow_query: Duration::ZERO,
         tasks: Default::default(),
         shutdown: Default::default(),
     });

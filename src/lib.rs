@@ -20,6 +20,7 @@ pub mod node;
 pub mod replica;
 pub mod service;
 pub mod store;
+pub mod telemetry;
 pub mod webhook;
 
 pub use error::{Code, Error, Result};

@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+/// Linux shows processor time to programs in hundredths of a second, whatever it counts in itself
+/// (`USER_HZ`, proc(5)).
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// Share of the memory that is in use, 0 to 100: what is not available to new programs without
 /// swapping (`MemAvailable`, proc(5)). `None` where the system does not tell.
 pub fn memory_percent() -> Option<f64> {
@@ -11,6 +15,22 @@ pub fn memory_percent() -> Option<f64> {
 /// How many descriptors this process may have open; `None` where the system does not tell.
 pub fn descriptor_count_max() -> Option<u64> {
     limit_of(&std::fs::read_to_string("/proc/self/limits").ok()?)
+}
+
+/// How many descriptors this process has open; `None` where the system does not tell.
+pub fn descriptor_count() -> Option<u64> {
+    Some(std::fs::read_dir("/proc/self/fd").ok()?.count() as u64)
+}
+
+/// Memory of this process in bytes (`VmRSS`, proc(5)). `None` where the system does not tell.
+pub fn resident_bytes() -> Option<u64> {
+    resident_of(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// Processor time of this process in seconds (`utime` and `stime`, proc(5)). `None` where the
+/// system does not tell.
+pub fn cpu_seconds() -> Option<f64> {
+    cpu_of(&std::fs::read_to_string("/proc/self/stat").ok()?)
 }
 
 /// Share of the file system below a path that is in use, 0 to 100, as `df` counts it: blocks kept
@@ -37,6 +57,20 @@ fn percent_of(meminfo: &str) -> Option<f64> {
     share(total.checked_sub(kib("MemAvailable:")?)?, total)
 }
 
+fn resident_of(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+fn cpu_of(stat: &str) -> Option<f64> {
+    // The name of the process, in parentheses, may hold anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut ticks = rest.split_whitespace().skip(11).map(str::parse::<u64>);
+    let total = ticks.next()?.ok()? + ticks.next()?.ok()?;
+    Some(total as f64 / TICKS_PER_SECOND)
+}
+
 fn limit_of(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
@@ -59,6 +93,11 @@ mod tests {
         assert_eq!(percent_of("nonsense"), None);
         let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files  1024  4096  files\n";
         assert_eq!((limit_of(limits), limit_of("")), (Some(1024), None));
+        assert_eq!(resident_of("VmPeak: 9 kB\nVmRSS:\t  12 kB\n"), Some(12_288));
+        assert_eq!(resident_of(""), None);
+        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0";
+        assert_eq!((cpu_of(stat), cpu_of("")), (Some(2.0), None));
+        assert!(descriptor_count() > Some(0));
         let disk = disk_percent(Path::new("/")).expect("there is a root");
         assert!((0.0..=100.0).contains(&disk), "{disk}");
         assert_eq!(disk_percent(Path::new("/no/such/place")), None);

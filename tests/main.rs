@@ -71,5 +71,8 @@ mod rest_transfer;
 mod restore;
 mod smoke;
 mod soak;
+mod telemetry_alerts;
+mod telemetry_export;
+mod telemetry_metrics;
 mod tidy;
 mod webhooks;

@@ -74,6 +74,7 @@ fn server() -> (TempDir, McpServer) {
         },
         time_zone: None,
         deadline: Duration::from_secs(30),
+        slow_query: Duration::ZERO,
         tasks: Default::default(),
         shutdown: CancellationToken::new(),
     });

@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::ApiClient;
 use crate::config::{self, Config, Flags, Loaded, Sources};
 use crate::node::{self, Need, Session};
+use crate::telemetry::{Identity, Telemetry};
 use args::{Cli, Command, ConfigCommand};
 use exit::{Exit, Failure};
 use output::{Output, Style};
@@ -112,9 +113,21 @@ fn run_command(cli: Cli, flags: Flags) -> Result<(), Failure> {
         }
         _ => {}
     }
-    log::start(&loaded, matches!(cli.command, Command::Serve | Command::Mcp));
+    let runs_on = matches!(cli.command, Command::Serve | Command::Mcp);
+    let telemetry = if runs_on { start_telemetry(&loaded.config)? } else { None };
+    log::start(&loaded, runs_on, telemetry.as_ref());
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    on_runtime(|stop| dispatch(cli.command, loaded, output, stop))
+    let result = on_runtime(|stop| dispatch(cli.command, loaded, output, stop));
+    if let Some(telemetry) = telemetry {
+        telemetry.stop();
+    }
+    result
+}
+
+/// Starts to send telemetry, if there is a collector. Commands that end by themselves send none.
+fn start_telemetry(config: &Config) -> Result<Option<Telemetry>, Failure> {
+    let who = Identity { node: &config.node.id, cluster: &config.cluster.name };
+    Telemetry::start(&config.otel, who).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// Runs a command until it ends; the token is cancelled when the user asks to stop.

@@ -13,6 +13,7 @@ mod directories;
 mod error;
 mod layers;
 mod network;
+mod observe;
 mod parse;
 mod read;
 mod secret;
@@ -34,6 +35,7 @@ pub use directories::Directories;
 pub use error::ConfigError;
 pub use layers::{Source, environment};
 pub use network::{Network, Networks};
+pub use observe::{AuditConfig, OtelConfig, Sampler};
 pub use secret::Secret;
 pub use show::{Effective, effective_json, effective_text};
 
@@ -64,6 +66,10 @@ pub struct Config {
     pub backup: BackupConfig,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Where telemetry goes.
+    pub otel: OtelConfig,
+    /// What the audit log keeps.
+    pub audit: AuditConfig,
 }
 
 /// Who this node is and how it reads names and times.
@@ -181,6 +187,8 @@ pub struct LogConfig {
     pub filter: String,
     /// How a line looks.
     pub format: LogFormat,
+    /// Searches that take longer are logged; zero logs none. At most an hour.
+    pub slow_query: Duration,
 }
 
 /// How a line of the log looks.

@@ -11,6 +11,7 @@ use super::cluster;
 use super::directories::Directories;
 use super::error::ConfigError;
 use super::layers::{Given, Source, Sourced};
+use super::observe;
 use super::parse;
 use super::secret::REDACTED;
 use super::show::{Effective, Show};
@@ -41,6 +42,8 @@ pub(super) fn config(
     let ingest = ingest(&mut reader)?;
     let backup = backup::read(&mut reader, &store.base_dir)?;
     let log = log(&mut reader)?;
+    let otel = observe::otel(&mut reader)?;
+    let audit = observe::audit(&mut reader)?;
     let Reader { mut effective, warnings, .. } = reader;
     effective.sort_by_key(|setting| setting.key);
     let config = Config {
@@ -56,6 +59,8 @@ pub(super) fn config(
         ingest,
         backup,
         log,
+        otel,
+        audit,
     };
     validate(&config)?;
     Ok((config, effective, warnings))
@@ -233,6 +238,9 @@ fn log(reader: &mut Reader) -> Result<LogConfig> {
     Ok(LogConfig {
         filter: reader.required("log.filter", parse::log_filter)?,
         format: reader.required("log.format", parse::log_format)?,
+        slow_query: Duration::from_millis(
+            reader.required("log.slow_query_ms", |text| parse::number(text, 0..=3_600_000_u64))?,
+        ),
     })
 }
 

@@ -57,12 +57,17 @@ pub(super) struct Queue {
 impl Queue {
     /// Adds the texts of one request: all of them, or none when the queue would grow too long.
     pub(super) fn push(&mut self, request: Vec<Waiting>) -> Result<(), EmbedError> {
-        if self.single.len() + self.many.len() + request.len() > WAITING_TEXTS_MAX {
+        if self.len() + request.len() > WAITING_TEXTS_MAX {
             return Err(EmbedError::Busy);
         }
         let lane = if request.len() == 1 { &mut self.single } else { &mut self.many };
         lane.extend(request);
         Ok(())
+    }
+
+    /// How many texts wait.
+    pub(super) fn len(&self) -> usize {
+        self.single.len() + self.many.len()
     }
 
     /// Takes the oldest text and those of like length behind it; empty when nothing waits.

@@ -24,6 +24,7 @@ mod map;
 mod memories;
 mod memory;
 mod memory_body;
+mod metrics;
 mod phrases;
 mod problem;
 mod purge;
@@ -139,6 +140,7 @@ fn quick() -> OpenApiRouter<AppState> {
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::healthz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(memories::store, memories::list))
         .routes(routes!(forget::forget))
         .routes(routes!(memory::get, memory::put, memory::patch, memory::delete))

@@ -12,12 +12,14 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value};
+use tracing::{Instrument, Span, info_span};
 
 use super::call::{self, Call, DIRECTORY, Key, NAMESPACE};
 use super::error::{error_data, tool_result};
 use super::tools::{self, ToolName};
 use super::{Caller, McpServer, completion, prompts, resources};
 use crate::auth::Principal;
+use crate::telemetry::{self, Traceparent};
 use crate::{Code, Error, Result};
 
 /// When to use which tool, for the model.
@@ -80,6 +82,27 @@ impl McpServer {
     }
 }
 
+/// The span of a call, within the trace that the client names in `_meta`, else within that of its
+/// HTTP request.
+fn tool_span(tool: &str, context: &RequestContext<RoleServer>) -> Span {
+    let span = info_span!(
+        target: telemetry::SPAN,
+        parent: None,
+        "tools/call",
+        otel.name = format!("tools/call {tool}"),
+        otel.kind = "server",
+        mcp.method.name = "tools/call",
+        gen_ai.tool.name = tool,
+    );
+    let named = context.meta.0.0.get(telemetry::TRACEPARENT).and_then(Value::as_str);
+    let parts = context.extensions.get::<http::request::Parts>();
+    let of_request = || Some(parts?.extensions.get::<Traceparent>()?.0.as_str());
+    if let Some(caller) = named.or_else(of_request) {
+        telemetry::join(&span, caller);
+    }
+    span
+}
+
 impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
@@ -118,7 +141,12 @@ impl ServerHandler for McpServer {
             let message = format!("Unknown tool: {}", request.name);
             return Err(ErrorData::invalid_params(message, None));
         };
-        let result = match self.run_tool(tool, arguments, &context).await {
+        let span = tool_span(tool.name(), &context);
+        let ran = self.run_tool(tool, arguments, &context).instrument(span.clone()).await;
+        if ran.is_err() {
+            telemetry::failed(&span, "tool_error");
+        }
+        let result = match ran {
             Ok(outcome) => {
                 let mut result = CallToolResult::success(vec![ContentBlock::text(outcome.text)]);
                 result.structured_content = Some(outcome.structured);

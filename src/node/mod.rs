@@ -102,6 +102,7 @@ impl Node {
             backup: config.backup.clone(),
             time_zone: config.node.time_zone.clone(),
             deadline: config.http.request_timeout,
+            slow_query: config.log.slow_query,
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
         });
@@ -117,6 +118,9 @@ impl Node {
         }
         if role != Role::Command {
             service.schedule_backups();
+        }
+        if role != Role::Command && config.otel.endpoint.is_some() {
+            service.observe_regularly();
         }
         let state = AppState {
             service: service.clone(),

@@ -9,8 +9,9 @@ use memnode_cluster::wire::{Ack, Ask, Heartbeat, Reply, Request, Root};
 
 use super::driver::StreamReader;
 use super::packing::{pack, unpack};
-use super::{Shared, answer, publish, snapshot, stream};
+use super::{Shared, answer, publish, snapshot, span, stream};
 use crate::store::{MergeOutcome, Reader, StoreError, holds_decisions};
+use crate::telemetry::metrics;
 
 /// How long a peer or the server may take to answer.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,12 +67,18 @@ async fn write(shared: Arc<Shared>, effect: Effect) {
     let done = match effect {
         Effect::Apply { number, ops, position } => {
             let decides = ops.iter().flat_map(|op| &op.op).any(|op| holds_decisions(&op.namespace));
+            let spans = span::taking_in(&shared, &ops);
             let applied = store
                 .write(move |writer| {
                     let outcome = writer.apply_batch(&ops, position.as_ref())?;
-                    Ok(outcome.into_applied(&ops))
+                    Ok((outcome.applied.count(), outcome.into_applied(&ops)))
                 })
-                .await;
+                .await
+                .map(|(count, applied)| {
+                    metrics().applied(count);
+                    applied
+                });
+            drop(spans);
             shared.applied(number, applied).await;
             decide_if(&shared, decides).await
         }

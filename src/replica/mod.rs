@@ -14,6 +14,7 @@ mod limit;
 mod packing;
 mod publish;
 mod snapshot;
+mod span;
 mod stream;
 mod subject;
 mod wait;
@@ -155,6 +156,13 @@ impl Replica {
     /// How replication stands.
     pub fn status(&self) -> Status {
         self.shared.replicator.lock().status()
+    }
+
+    /// Bytes that came and went over NATS since the start.
+    pub fn traffic_bytes(&self) -> (u64, u64) {
+        let statistics = self.shared.client.statistics();
+        let order = Ordering::Relaxed;
+        (statistics.in_bytes.load(order), statistics.out_bytes.load(order))
     }
 
     /// Whether a new node has its first state, or is alone.

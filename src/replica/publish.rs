@@ -9,9 +9,10 @@ use memnode_cluster::Origin;
 use memnode_cluster::replicator::{Input, payload_hash};
 use memnode_cluster::wire::{Batch, MESSAGE_BYTES_MAX, Stretch, cut};
 
-use super::Shared;
 use super::packing::pack;
+use super::{Shared, span};
 use crate::store::StoreError;
+use crate::telemetry::metrics;
 
 /// How long reading the ops may take.
 const READ_DEADLINE: Duration = Duration::from_secs(20);
@@ -45,8 +46,12 @@ pub(super) async fn publish(shared: Arc<Shared>, origin: Origin, lo: u64, hi: u6
         };
         let hashes: Vec<u64> = payloads.iter().map(|payload| payload_hash(payload)).collect();
         let last = lo + payloads.len() as u64 - 1;
-        match send(&shared, &origin, lo, last, payloads).await {
+        let spans = span::sending(&shared, &origin, lo, last);
+        let sent = send(&shared, &origin, lo, last, payloads).await;
+        drop(spans);
+        match sent {
             Ok(seq) => {
+                metrics().published(last + 1 - lo);
                 let (origin, seq) = (origin.clone(), Some(seq));
                 shared.tell(Input::Published { origin, lo, hi: last, seq, hashes }).await;
             }

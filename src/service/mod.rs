@@ -9,6 +9,7 @@ mod index_state;
 mod indexing;
 mod inspect;
 mod nearest;
+mod observe;
 mod once;
 mod pending;
 mod position;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::config::{BackupConfig, DedupConfig, EventsConfig};
 use crate::embed::lazy::{Embedded, LazyEmbedder};
@@ -34,6 +36,7 @@ use crate::index::shared::Index;
 use crate::memory::{ContentHash, Memory, Namespace};
 use crate::replica::Replica;
 use crate::store::{Reader, Store, StoreError};
+use crate::telemetry::{self, metrics};
 use crate::webhook::Webhooks;
 use crate::{Code, Error, Result};
 use nearest::Nearest;
@@ -83,6 +86,8 @@ pub struct ServiceParts {
     pub time_zone: Option<String>,
     /// How long one request may take.
     pub deadline: Duration,
+    /// Searches that take longer are logged; zero logs none.
+    pub slow_query: Duration,
     /// Long jobs run here, so that closing waits for them.
     pub tasks: TaskTracker,
     /// Cancelled when the node stops.
@@ -100,6 +105,7 @@ pub struct Service {
     index: Arc<Index>,
     index_is_kept: Arc<AtomicBool>,
     backups: Arc<backup::Backups>,
+    observed: Arc<observe::Observed>,
 }
 
 /// State of the model.
@@ -138,6 +144,7 @@ impl Service {
             index: Arc::new(Index::new(core_count)),
             index_is_kept: Arc::default(),
             backups,
+            observed: Arc::default(),
         }
     }
 
@@ -198,7 +205,18 @@ impl Service {
     async fn embed(&self, texts: Vec<String>) -> Result<Embedded> {
         let rounds = texts.len().div_ceil(DEADLINE_TEXT_COUNT).max(1);
         let allowed = self.parts.deadline * u32::try_from(rounds).unwrap_or(u32::MAX);
-        self.parts.embedder.embed(texts, Instant::now() + allowed).await
+        let (started, text_count) = (Instant::now(), texts.len());
+        let span = telemetry::child_span(|| {
+            tracing::info_span!(
+                target: telemetry::SPAN,
+                "embeddings",
+                gen_ai.operation.name = "embeddings",
+                memnode.text_count = text_count,
+            )
+        });
+        let embedded = self.parts.embedder.embed(texts, started + allowed).instrument(span).await?;
+        metrics().embedded(text_count, started.elapsed());
+        Ok(embedded)
     }
 }
 

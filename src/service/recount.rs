@@ -12,7 +12,7 @@ const DEADLINE: Duration = Duration::from_secs(3600);
 /// How long after a start the first recount is at the latest.
 const FIRST_AFTER: Duration = Duration::from_secs(600);
 /// The stable name of the alarm.
-const ALARM: &str = "file_damaged";
+pub(super) const ALARM: &str = "file_damaged";
 
 /// What the last check found.
 #[derive(Debug, Default)]

@@ -26,6 +26,7 @@ mod register;
 mod replication;
 mod snapshot;
 mod survey;
+mod traces;
 mod vectors;
 mod verify;
 mod webhook;
@@ -36,11 +37,13 @@ mod writer;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use memnode_cluster::NodeName;
+use memnode_cluster::{Dot, NodeName};
 use rusqlite::Connection;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 pub use backup::{BackupContents, BackupDirectory, BackupFile, BackupStep, Staged, back_up, stage};
 pub use codes::{CODE_CHUNK_ROWS, CodeChange, CodeRow, SavedCodes, StaleChunk};
@@ -61,7 +64,9 @@ pub use webhook::DeadLetter;
 pub use words::Scored;
 pub use writer::{Target, Writer, WriterState};
 
+use crate::telemetry;
 use pool::{ReaderPool, WriterPool};
+use traces::Traces;
 
 /// What a store needs to know when it opens a file.
 #[derive(Clone, Debug)]
@@ -87,6 +92,7 @@ pub struct StoreOptions {
 /// A database file, open for one process.
 pub struct Store {
     path: PathBuf,
+    traces: Arc<Traces>,
     writer: WriterPool,
     readers: ReaderPool,
 }
@@ -106,11 +112,12 @@ impl Store {
             options.keeps_ops,
             crate::clock::now_ms(),
         )?;
+        let traces = state.traces();
         let thread = |error: std::io::Error| StoreError::Damaged(error.to_string());
         let readers = ReaderPool::start(&options.path, options.reader_count)?;
         let writer =
             WriterPool::start(connection, state, options.write_queue_count_max).map_err(thread)?;
-        Ok(Store { path: options.path.clone(), writer, readers })
+        Ok(Store { path: options.path.clone(), traces, writer, readers })
     }
 
     /// Runs `work` in a write transaction; answers once it is on disk.
@@ -121,7 +128,20 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.write(work).await
+        let span = telemetry::child_span(|| {
+            tracing::info_span!(
+                target: telemetry::SPAN,
+                "store.write",
+                db.system.name = "sqlite",
+                db.operation.name = "commit",
+            )
+        });
+        self.writer.write(work).instrument(span).await
+    }
+
+    /// What a write that was lately made or taken in said of its trace.
+    pub fn traceparent_of(&self, dot: &Dot) -> Option<String> {
+        self.traces.of(dot)
     }
 
     /// Runs `work` on one snapshot of the file.
@@ -133,7 +153,15 @@ impl Store {
         deadline: Duration,
         work: impl FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let result = self.readers.read(deadline, work).await;
+        let span = telemetry::child_span(|| {
+            tracing::info_span!(
+                target: telemetry::SPAN,
+                "store.read",
+                db.system.name = "sqlite",
+                db.operation.name = "select",
+            )
+        });
+        let result = self.readers.read(deadline, work).instrument(span).await;
         if let Err(error) = &result
             && error.is_fatal()
         {
@@ -159,8 +187,14 @@ impl Store {
 
     /// Bytes of the file and its write-ahead log.
     pub fn size_bytes(&self) -> u64 {
+        let (file, log) = self.sizes_bytes();
+        file + log
+    }
+
+    /// Bytes of the file alone, and of its write-ahead log.
+    pub fn sizes_bytes(&self) -> (u64, u64) {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
-        size(&self.path) + size(&write_ahead_log(&self.path))
+        (size(&self.path), size(&write_ahead_log(&self.path)))
     }
 
     /// The file.

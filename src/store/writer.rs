@@ -17,6 +17,7 @@ use super::reader::{Located, Reader};
 use super::record;
 use super::reembed::recorded_model;
 use super::replication::prune;
+use super::traces::Traces;
 use crate::memory::{ContentHash, Namespace};
 use crate::{Code, Error};
 
@@ -36,6 +37,10 @@ pub struct WriterState {
     pub(super) clock: LocalClock,
     pub(super) keeps_ops: bool,
     cached: Option<Cached>,
+    /// The traces of the last writes.
+    traces: Arc<Traces>,
+    /// The span that the present write belongs to.
+    traceparent: Option<String>,
     /// Whether own numbers were drawn since the last commit.
     has_drawn: bool,
     /// Whether an erasure took effect since the last commit.
@@ -84,6 +89,8 @@ impl WriterState {
             clock: LocalClock::resume(Clock::from_u64(clock.cast_unsigned()), now_ms),
             keeps_ops,
             cached: Some(Cached::read(connection, now_ms)?),
+            traces: Arc::default(),
+            traceparent: None,
             has_drawn: false,
             has_erased: false,
         })
@@ -92,6 +99,11 @@ impl WriterState {
     /// What was read from the file may no longer be what it holds, as after a rollback.
     pub fn forget(&mut self) {
         self.cached = None;
+    }
+
+    /// The traces of the last writes.
+    pub(super) fn traces(&self) -> Arc<Traces> {
+        Arc::clone(&self.traces)
     }
 
     /// The origin of this run.
@@ -143,6 +155,11 @@ impl<'c> Writer<'c> {
     pub fn new(connection: &'c Connection, state: &'c mut WriterState, now_ms: u64) -> Self {
         state.clock.tick(now_ms);
         Writer { reader: Reader::new(connection), state, now_ms, drawn: Vec::new() }
+    }
+
+    /// Says which span the writes that follow belong to.
+    pub(super) fn trace(&mut self, traceparent: Option<String>) {
+        self.state.traceparent = traceparent;
     }
 
     /// Unix seconds of this write.
@@ -258,6 +275,7 @@ impl<'c> Writer<'c> {
         let (origin_id, dot) = self.draw_dot()?;
         set_meta(connection, "clock", self.state.clock.last().as_u64().cast_signed())?;
         let keeps_ops = self.state.keeps_ops;
+        let traceparent = self.state.traceparent.clone();
         let cached = self.state.cached(connection, self.now_ms)?;
         if cached.context.get(&dot.origin).is_none() {
             // This run was silent for long.
@@ -276,7 +294,7 @@ impl<'c> Writer<'c> {
             kind,
             parts,
             embedding,
-            traceparent: None,
+            traceparent,
             unknown: UnknownFields::default(),
         };
         cached.context.insert(&op.dot);
@@ -294,8 +312,16 @@ impl<'c> Writer<'c> {
                 record.apply(&op)
             })?;
         self.state.has_erased |= applied.is_erased;
+        self.keep_trace(&op);
         self.drawn.push(op.dot.clone());
         Ok(op.dot)
+    }
+
+    /// Remembers which trace an op belongs to.
+    pub(super) fn keep_trace(&self, op: &Op) {
+        if let Some(traceparent) = &op.traceparent {
+            self.state.traces.keep(&op.dot, traceparent);
+        }
     }
 
     /// The next dot of this run.

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod client;
 pub mod clock;
 pub mod cluster;
+pub mod collector;
 pub mod damage;
 pub mod disk;
 pub mod embedder;

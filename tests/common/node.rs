@@ -62,7 +62,7 @@ impl Place {
         };
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("MEMNODE_") || name.starts_with("MCP_") {
+            if ["MEMNODE_", "MCP_", "OTEL_"].iter().any(|prefix| name.starts_with(prefix)) {
                 command.env_remove(name);
             }
         }

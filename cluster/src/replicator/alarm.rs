@@ -45,6 +45,26 @@ pub enum AlarmKind {
 }
 
 impl AlarmKind {
+    /// Every kind.
+    pub const ALL: [AlarmKind; 16] = [
+        AlarmKind::OtherCluster,
+        AlarmKind::TwoNodesOneName,
+        AlarmKind::EpochReused,
+        AlarmKind::Divergence,
+        AlarmKind::Contradiction,
+        AlarmKind::Quarantine,
+        AlarmKind::Undecodable,
+        AlarmKind::MissingWrites,
+        AlarmKind::PublishRefused,
+        AlarmKind::ClockAhead,
+        AlarmKind::StreamReplaced,
+        AlarmKind::StreamTruncated,
+        AlarmKind::ApplyFailing,
+        AlarmKind::TransferRefused,
+        AlarmKind::TransferFailing,
+        AlarmKind::PrunedEarly,
+    ];
+
     /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! The one table of settings: every name that a setting has, and what it may be.
 
 mod access;
+mod observe;
 
 use std::sync::LazyLock;
 
@@ -75,7 +76,7 @@ pub(super) fn by_key(key: &str) -> Option<&'static Setting> {
 
 /// Every setting, in the order in which help lists them.
 pub(super) static SETTINGS: LazyLock<Vec<Setting>> =
-    LazyLock::new(|| [FIRST, access::SETTINGS, REST].concat());
+    LazyLock::new(|| [FIRST, access::SETTINGS, REST, observe::SETTINGS].concat());
 
 const FIRST: &[Setting] = &[
     setting(

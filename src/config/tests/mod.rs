@@ -90,6 +90,18 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
     ("backup.max_count", ["1", "1000"], ["1", "1000"]),
     ("log.filter", ["off", "info,memnode=debug"], ["off", "info,memnode=debug"]),
     ("log.format", ["json", "human"], ["json", "human"]),
+    ("log.slow_query_ms", ["0", "3600000"], ["0", "3600000"]),
+    ("otel.endpoint", ["http://c:4318", "https://c/x"], ["http://c:4318", "https://c/x"]),
+    ("otel.headers", ["a=b", "a=b,c=d%20e"], ["********", "********"]),
+    ("otel.protocol", ["http/protobuf", "http/protobuf"], ["http/protobuf", "http/protobuf"]),
+    ("otel.timeout", ["100", "60000"], ["100", "60000"]),
+    ("otel.service_name", ["memory", "m 2"], ["memory", "m 2"]),
+    ("otel.resource_attributes", ["a=b", "a=b, c=d"], ["a=b", "a=b,c=d"]),
+    ("otel.sampler", ["always_off", "traceidratio"], ["always_off", "traceidratio"]),
+    ("otel.sampler_arg", ["0", "0.5"], ["0.0", "0.5"]),
+    ("otel.disabled", ["true", "0"], ["true", "false"]),
+    ("audit.days", ["1", "3650"], ["1", "3650"]),
+    ("audit.reads", ["true", "0"], ["true", "false"]),
 ];
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -155,6 +167,8 @@ fn the_defaults_are_what_their_comments_say() {
         ingest,
         backup,
         log,
+        otel,
+        audit,
     } = loaded.config;
     assert!(webhooks.urls.is_empty() && webhooks.secret.is_none());
     assert_eq!(webhooks.try_count_max, 12);
@@ -187,6 +201,10 @@ fn the_defaults_are_what_their_comments_say() {
     assert_eq!((backup.enabled, backup.interval), (true, BackupInterval::Daily));
     assert_eq!((backup.retention_days, backup.max_count), (7, 10));
     assert_eq!((log.filter.as_str(), log.format), ("info", LogFormat::Human));
+    assert_eq!(log.slow_query.as_millis(), 250);
+    assert!(otel.endpoint.is_none() && otel.headers.is_none() && otel.attributes.is_empty());
+    assert_eq!(otel.sampler, Sampler { share: 1.0, follows_parent: true });
+    assert_eq!((audit.days, audit.reads), (90, false));
     assert!(loaded.warnings.is_empty());
 }
 
@@ -222,7 +240,9 @@ fn no_name_is_used_twice() {
     let environment = SETTINGS.iter().map(|setting| setting.environment);
     let variables: BTreeSet<&str> = environment.collect();
     assert_eq!(variables.len(), SETTINGS.len());
-    assert!(variables.iter().all(|name| name.starts_with("MCP_") || name.starts_with("MEMNODE_")));
+    let prefixes = ["MCP_", "MEMNODE_", "OTEL_"];
+    let is_ours = |name: &&str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    assert!(variables.iter().all(is_ours));
     let flags: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.flag).collect();
     assert_eq!(flags.len(), SETTINGS.len());
 }
@@ -350,4 +370,21 @@ node.time_zone     -         file /x
 #[test]
 fn the_real_environment_is_read() {
     assert!(environment().iter().any(|(name, _)| name == "PATH"));
+}
+
+#[test]
+fn telemetry_goes_to_the_collector_that_is_named_unless_it_is_disabled() {
+    let otel = |environment: &[(&str, &str)]| load_all("", environment, &[]).unwrap().config.otel;
+    let collector = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
+    assert_eq!(otel(&[collector]).endpoint.as_deref(), Some("http://c:4318"));
+    assert_eq!(otel(&[collector, ("OTEL_SDK_DISABLED", "true")]).endpoint, None);
+    let sampler = |kind, share| {
+        otel(&[("OTEL_TRACES_SAMPLER", kind), ("OTEL_TRACES_SAMPLER_ARG", share)]).sampler
+    };
+    let expected = |share, follows_parent| Sampler { share, follows_parent };
+    assert_eq!(sampler("parentbased_traceidratio", "0.25"), expected(0.25, true));
+    assert_eq!(sampler("traceidratio", "0.25"), expected(0.25, false));
+    assert_eq!(sampler("always_off", "0.25"), expected(0.0, false));
+    let attributes = otel(&[("OTEL_RESOURCE_ATTRIBUTES", "a=b, c = d")]).attributes;
+    assert_eq!(attributes, pairs(&[("a", "b"), ("c", "d")]));
 }

@@ -134,6 +134,14 @@ fn bad_values_are_refused_and_what_is_allowed_is_named() {
         ("backup.max_count", &["", "0", "1001", "-1"]),
         ("log.filter", &["", "inof", "memnode=loud", "info,", "info\nwarn"]),
         ("log.format", &["", "yaml", "JSON"]),
+        ("log.slow_query_ms", &["", "-1", "3600001", "1s"]),
+        ("otel.endpoint", &["collector:4317", "grpc://c", "http://u:p@c"]),
+        ("otel.protocol", &["", "grpc", "http/json"]),
+        ("otel.timeout", &["", "99", "60001", "10s"]),
+        ("otel.resource_attributes", &["a", "=b", "a=b,"]),
+        ("otel.sampler", &["", "on", "jaeger_remote"]),
+        ("otel.sampler_arg", &["-0.1", "1.1", "NaN"]),
+        ("audit.days", &["", "0", "3651"]),
     ] {
         let setting = table::by_key(key).unwrap();
         for bad in bad_values {

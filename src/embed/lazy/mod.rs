@@ -101,6 +101,11 @@ impl LazyEmbedder {
         }
     }
 
+    /// How many texts wait for the model.
+    pub fn waiting_count(&self) -> usize {
+        self.queue.lock().len()
+    }
+
     /// The model in use, once it is loaded.
     pub fn current(&self) -> Option<Arc<dyn Embedder>> {
         match &*self.state.borrow() {

@@ -35,6 +35,7 @@ const OPERATIONS: &[&str] = &[
     "get /events",
     "get /healthz",
     "get /livez",
+    "get /metrics",
     "get /readyz",
     "patch /api/memories/{hash}",
     "post /api/admin/webhooks",

@@ -3,29 +3,36 @@
 use std::error::Error as StdError;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::{Instrument, debug, error, info, info_span, warn};
+use tracing::{Instrument, Span, debug, error, info, info_span, warn};
 
 use crate::http::AppState;
 use crate::http::problem::Problem;
+use crate::telemetry::{self, Traceparent, metrics};
 
 /// What is asked every few seconds, for as long as the node runs.
 const PROBES: [&str; 4] = ["/api/health", "/healthz", "/livez", "/readyz"];
 
 /// Logs method, route, status and time; never bodies, credentials, paths or query strings.
-pub async fn trace(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn trace(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = state.service.uptime();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("(none)", MatchedPath::as_str);
-    let span = info_span!("request", id = request_id(request.headers()));
-    let response = next.run(request).instrument(span.clone()).await;
-    let _entered = span.enter();
+    let in_flight = metrics().request();
+    let seen = server_span(&method, route, &mut request);
+    let span = log_span(request.headers(), &seen);
+    let response = next.run(request).instrument(span.clone()).instrument(seen.clone()).await;
+    drop(in_flight);
+    let _entered = (seen.enter(), span.enter());
     log_failure(&response);
     let status = response.status().as_u16();
-    let ms = state.service.uptime().saturating_sub(started).as_secs_f64() * 1000.0;
+    let took = state.service.uptime().saturating_sub(started);
+    metrics().answered(method.as_str(), route, status, took);
+    note(&seen, status);
+    let ms = took.as_secs_f64() * 1000.0;
     if PROBES.contains(&route) {
         debug!(http.status = status, ms, "answered the probe {route} with {status}");
     } else {
@@ -33,6 +40,51 @@ pub async fn trace(State(state): State<AppState>, request: Request, next: Next) 
             "answered {method} {route} with {status}");
     }
     response
+}
+
+/// The span of the request for the collector, within the caller's trace if it names one. Who works
+/// for the request in another task finds it in the extensions of the request.
+fn server_span(method: &Method, route: &str, request: &mut Request) -> Span {
+    if PROBES.contains(&route) {
+        return Span::none();
+    }
+    let span = info_span!(
+        target: telemetry::SPAN,
+        parent: None,
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = method.as_str(),
+        http.route = route,
+    );
+    if let Some(caller) = caller(request.headers()) {
+        telemetry::join(&span, caller);
+    }
+    if let Some(text) = telemetry::traceparent_of(&span) {
+        request.extensions_mut().insert(Traceparent(text));
+    }
+    span
+}
+
+/// The span of the request in the log, which names the request and its trace in every line.
+fn log_span(headers: &HeaderMap, seen: &Span) -> Span {
+    let id = request_id(headers);
+    match telemetry::trace_id(seen, caller(headers)) {
+        Some(trace_id) => info_span!("request", id, trace_id),
+        None => info_span!("request", id),
+    }
+}
+
+fn note(span: &Span, status: u16) {
+    telemetry::attribute(span, "http.response.status_code", i64::from(status));
+    if status >= 500 {
+        telemetry::failed(span, "server_error");
+    }
+}
+
+/// What the caller says of its trace.
+fn caller(headers: &HeaderMap) -> Option<&str> {
+    headers.get(telemetry::TRACEPARENT)?.to_str().ok()
 }
 
 fn log_failure(response: &Response) {

@@ -14,6 +14,7 @@ use super::Service;
 use crate::auth::{Access, Principal};
 use crate::config::BackupConfig;
 use crate::store::{BackupContents, BackupDirectory, BackupFile, BackupStep, StoreError};
+use crate::telemetry::metrics;
 use crate::{Code, Error, Result};
 
 pub use progress::{BackupPhase, BackupProgress};
@@ -136,6 +137,18 @@ impl Service {
         })
     }
 
+    /// Whether this process makes backups by the clock.
+    pub(super) fn backups_are_scheduled(&self) -> bool {
+        *self.backups.is_scheduled.lock()
+    }
+
+    /// When the newest backup was begun, in Unix seconds; `None` when there is none to be seen.
+    pub(super) async fn newest_backup(&self) -> Option<f64> {
+        let directory = self.backups.directory.clone();
+        let listed = tokio::task::spawn_blocking(move || directory.list()).await.ok()?.ok()?;
+        listed.into_iter().map(|file| ListedBackup::from(file).created_at).reduce(f64::max)
+    }
+
     async fn make_backup(&self, target: Option<PathBuf>) -> Result<MadeBackup> {
         let turn = Arc::clone(&self.backups.turn).try_acquire_owned().map_err(|_| {
             Error::new(Code::Conflict, "a backup is being made already").reason("backup_running")
@@ -163,6 +176,9 @@ impl Service {
             let created_at = at_ms as f64 / 1000.0;
             Ok(MadeBackup { path, contents, created_at, duration: started.elapsed() })
         });
+        if made.is_err() {
+            metrics().backup_failed();
+        }
         *self.backups.last_error.lock() = made.as_ref().err().map(ToString::to_string);
         match &made {
             Ok(made) => {

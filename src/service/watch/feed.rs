@@ -10,6 +10,7 @@ use crate::auth::Principal;
 use crate::events::{Cursor, Event, EventKind, Filter, Hub, Notice, Replay, Seat, Taken};
 use crate::memory::EventId;
 use crate::store::Reader;
+use crate::telemetry::metrics;
 use crate::{Code, Error, Result};
 
 /// Rows of the log that one subscriber reads at a time: it holds them alone until they are sent.
@@ -173,6 +174,7 @@ impl Feed {
     fn fall_behind(&mut self) -> Option<()> {
         self.fall_count += 1;
         if self.fall_count > FALL_COUNT_MAX {
+            metrics().event_disconnect();
             return None;
         }
         let n = self.cursor.n;

@@ -14,6 +14,7 @@ use crate::auth::Principal;
 use crate::events::{Event, Filter, Hub, Notice, Replay};
 use crate::memory::EventId;
 use crate::store::{Reader, Resume};
+use crate::telemetry::metrics;
 use crate::{Code, Error, Result};
 
 pub use feed::{Feed, News};
@@ -59,7 +60,10 @@ impl Service {
                 match self.read(move |reader: &Reader<'_>| reader.feed_resume(&asked)).await? {
                     Resume::After(n) => (Replay::Resumed, feed::Start::After(n, id)),
                     Resume::Missing(n) => (Replay::Resumed, feed::Start::Missing(n, id)),
-                    Resume::Reset => (Replay::Reset, feed::Start::Now),
+                    Resume::Reset => {
+                        metrics().event_reset();
+                        (Replay::Reset, feed::Start::Now)
+                    }
                 }
             }
         };
@@ -72,6 +76,13 @@ impl Service {
         if live.hub.subscriber_count() > 0 {
             live.hub.publish(vec![Event::of_notice(notice, crate::clock::now_seconds())]);
         }
+    }
+
+    /// How many subscribe, and the last row of the log that they were told of; `None` when nobody
+    /// has subscribed yet.
+    pub(super) fn told(&self) -> Option<(u64, u64)> {
+        let live = self.live.get()?;
+        Some((live.hub.subscriber_count(), live.hub.end().0.n))
     }
 
     /// The ring; the first who asks starts to fill it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use memnode_cluster::Vector;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{Span, info_span};
 
 use super::super::Service;
 use super::feed;
@@ -14,6 +15,7 @@ use crate::Result;
 use crate::events::{Event, Hub, Notice, Replay};
 use crate::memory::{Change, EventId};
 use crate::store::{FeedHead, FeedPage};
+use crate::telemetry::{self, metrics};
 
 /// Rows of the log that are read at a time.
 const PAGE_COUNT: usize = 500;
@@ -91,6 +93,7 @@ impl Pump {
         let FeedPage { changes, is_end, seen, gap_at } = page;
         if gap_at != self.gap_at {
             self.gap_at = gap_at;
+            metrics().event_reset();
             let reset = feed::greeting(&self.service, Replay::Reset, None);
             self.hub.publish(vec![reset]);
         }
@@ -100,6 +103,7 @@ impl Pump {
         let before =
             if is_end { std::mem::replace(&mut self.seen, seen) } else { self.seen.clone() };
         let mut id = EventId { run: self.run, n: 0, at_s: now as u64, seen: before };
+        let spans: Vec<Span> = changes.iter().filter_map(|change| self.span(change)).collect();
         let events = changes.into_iter().map(|change: Change| {
             id.n = change.n;
             if is_end && change.n == last {
@@ -107,7 +111,27 @@ impl Pump {
             }
             Event::of_change(change, id.to_string())
         });
-        self.hub.publish(events.collect());
+        let events: Vec<Event> = events.collect();
+        metrics().told(events.len());
+        self.hub.publish(events);
+        drop(spans);
+    }
+
+    /// The span of telling a change that belongs to a trace, for as long as it is held.
+    fn span(&self, change: &Change) -> Option<Span> {
+        let traceparent = self.service.parts.store.traceparent_of(&change.dot)?;
+        let span = info_span!(
+            target: telemetry::SPAN,
+            parent: None,
+            "send events",
+            otel.kind = "producer",
+            messaging.operation.type = "send",
+            messaging.destination.name = "events",
+            memnode.subscriber_count = self.hub.subscriber_count(),
+        );
+        telemetry::join(&span, &traceparent);
+        span.in_scope(|| {});
+        Some(span)
     }
 
     async fn look_around(&mut self, due: &mut Due) {

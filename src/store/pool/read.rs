@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::super::error::StoreError;
 use super::super::open::open_reader;
 use super::super::reader::Reader;
+use crate::telemetry::metrics;
 
 /// Reads that may wait for a free reader.
 const READ_QUEUE_COUNT_MAX: usize = 1024;
@@ -58,7 +59,9 @@ impl ReaderPool {
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let until = Instant::now() + deadline;
+        let waiting = metrics().read_waits();
         let job: Read = Box::new(move |connection, limit| {
+            drop(waiting);
             if reply.is_closed() {
                 return;
             }

@@ -15,6 +15,7 @@ use super::super::replication::erasure;
 use super::super::replication::start::{OwnHead, own_head};
 use super::super::writer::{Writer, WriterState};
 use super::StoreState;
+use crate::telemetry::{self, InFlight, metrics};
 
 /// Most writes that share one commit.
 const GROUP_COUNT_MAX: usize = 256;
@@ -46,6 +47,10 @@ enum Task {
 
 struct Write<T, F> {
     work: Option<F>,
+    /// Until its turn comes.
+    waiting: Option<InFlight>,
+    /// The span that waits for it.
+    traceparent: Option<String>,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -57,6 +62,8 @@ where
 {
     fn run(&mut self, writer: &mut Writer<'_>) -> Result<(), StoreError> {
         let work = self.work.take().expect("a job runs once");
+        self.waiting = None;
+        writer.trace(self.traceparent.take());
         match work(writer) {
             Ok(value) => {
                 self.result = Some(Ok(value));
@@ -153,7 +160,8 @@ impl WriterPool {
         work: impl FnOnce(&mut Writer<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Write { work: Some(work), result: None, reply });
+        let (waiting, traceparent) = (Some(metrics().write_waits()), telemetry::traceparent());
+        let job = Box::new(Write { work: Some(work), waiting, traceparent, result: None, reply });
         self.enqueue(Task::Write(job))?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -275,12 +283,12 @@ impl Loop {
                 }
             }
         }
-        self.end(outcome, done);
+        self.end(outcome, done, started);
         alone
     }
 
     /// Commits a group, or not, and answers all of it.
-    fn end(&mut self, outcome: Result<(), StoreError>, done: Vec<Box<dyn Job>>) {
+    fn end(&mut self, outcome: Result<(), StoreError>, done: Vec<Box<dyn Job>>, started: Instant) {
         if let Err(error) = outcome.and_then(|()| self.commit()) {
             self.roll_back(&error);
             for job in done {
@@ -288,6 +296,7 @@ impl Loop {
             }
             return;
         }
+        metrics().committed(done.len(), started.elapsed());
         self.commits.send_modify(|count| *count += 1);
         self.tell_head();
         // Whoever is told that a text is erased may look for it.

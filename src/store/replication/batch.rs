@@ -158,6 +158,7 @@ impl Writer<'_> {
             outcome.erased.push(subject.id);
         }
         outcome.contradictions.extend(applied.outcome.contradictions);
+        self.keep_trace(op);
         track.known.insert(op.dot.oseq);
         track.added.insert(op.dot.oseq);
         Ok(is_ahead)
