@@ -9,6 +9,7 @@ mod backup;
 mod change;
 mod cluster;
 mod doctor;
+mod eval;
 mod exit;
 mod export;
 mod find;
@@ -182,6 +183,7 @@ async fn dispatch(
         Command::Model(command) => model::run(&call, command).await,
         Command::Reembed => reembed::run(&call).await,
         Command::Index(command) => index::run(&call, command).await,
+        Command::Eval(args) => eval::run(&call, args).await,
         Command::Verify => doctor::verify(&call).await,
         Command::Completions { .. }
         | Command::Doctor(_)

@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use super::backup::BackupArgs;
 use super::cluster::args::ClusterCommand;
 use super::doctor::DoctorArgs;
+use super::eval::EvalArgs;
 use super::restore::RestoreArgs;
 use super::service::ServiceCommand;
 use super::watch::WatchArgs;
@@ -71,6 +72,8 @@ pub(super) enum Command {
     /// Show, rebuild or check the search index
     #[command(subcommand)]
     Index(IndexCommand),
+    /// Measure how good the answers are, on a set of memories and questions
+    Eval(EvalArgs),
     /// Check the file: checksums, counters, vectors, search index
     Verify,
     /// Check settings, disk, file, model, port and clock
@@ -366,7 +369,17 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Move", &["import", "export", "reembed"]),
     (
         "Look after",
-        &["backup", "doctor", "cluster", "index", "verify", "model", "config", "completions"],
+        &[
+            "backup",
+            "doctor",
+            "cluster",
+            "index",
+            "eval",
+            "verify",
+            "model",
+            "config",
+            "completions",
+        ],
     ),
 ];
 

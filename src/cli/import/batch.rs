@@ -129,11 +129,11 @@ impl<'a> Sender<'a> {
 }
 
 /// What came of a batch.
-pub(super) struct Answer {
+pub(in super::super) struct Answer {
     /// Of the items, in order; fewer than there are when there was trouble.
-    pub(super) results: Vec<Imported>,
+    pub(in super::super) results: Vec<Imported>,
     /// What kept the node from going on.
-    pub(super) trouble: Option<Failure>,
+    pub(in super::super) trouble: Option<Failure>,
 }
 
 impl Answer {
@@ -166,7 +166,11 @@ fn broken_off(code: Option<String>, detail: Option<String>) -> Failure {
 }
 
 /// Sends lines and reads what came of each.
-pub(super) async fn post(client: &ApiClient, path: &str, lines: &[u8]) -> Result<Answer, Failure> {
+pub(in super::super) async fn post(
+    client: &ApiClient,
+    path: &str,
+    lines: &[u8],
+) -> Result<Answer, Failure> {
     let payload = Payload::Lines(lines.to_vec());
     let mut lines = client.request(Method::POST, path, payload).await?.lines();
     let mut answer = Answer { results: Vec::new(), trouble: None };

@@ -1,6 +1,6 @@
 //! `memnode import`: files to a node, in batches that are durable once they are answered.
 
-mod batch;
+pub(super) mod batch;
 mod source;
 
 use std::path::Path;
