@@ -330,8 +330,8 @@ async fn by_index(
 async fn candidates(store: &Store, snapshot: &Arc<Snapshot>, queries: &[Vec<f32>]) {
     const COUNTS: [usize; 6] = [200, 400, 600, 800, 1_200, 2_000];
     let (mut hits, mut expected_count, mut spent) = ([0_usize; COUNTS.len()], 0, Vec::new());
-    for query in queries.iter().take(EXACT_COUNT).cloned() {
-        let snapshot = Arc::clone(snapshot);
+    for query in queries.iter().take(EXACT_COUNT) {
+        let (snapshot, query) = (Arc::clone(snapshot), query.clone());
         let one = store.read(DEADLINE, move |reader| {
             let filter = Filter { namespaces: NamespaceSet::All, ..Filter::default() };
             let selection = Selection::of(&snapshot, &filter).expect("no metadata");
