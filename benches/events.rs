@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use axum::Router;
 use common::{Server, cpu_seconds, ms, percentile, status_mib, table, texts};
-use memnode::auth::Authenticator;
 use memnode::clock::now_seconds;
 use memnode::config::{
     BackupConfig, BackupInterval, CorsOrigins, DedupConfig, EventsConfig, HttpConfig, Networks,
@@ -24,7 +23,7 @@ use memnode::embed::EmbedderChoice;
 use memnode::embed::lazy::LazyEmbedder;
 use memnode::http::AppState;
 use memnode::memory::Namespace;
-use memnode::service::{Service, ServiceParts};
+use memnode::service::{KeyParts, Service, ServiceParts};
 use memnode::store::{Store, StoreOptions};
 use memnode_cluster::{CreateValues, Embedding, OpKind};
 use serde_json::json;
@@ -153,6 +152,7 @@ async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
             retention_days: 7,
             max_count: 10,
         },
+        keys: KeyParts::open_to_all(),
         time_zone: None,
         deadline: Duration::from_secs(30),
         slow_query: Duration::ZERO,
@@ -173,7 +173,7 @@ async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
     };
     let state = AppState {
         service,
-        authenticator: Arc::new(Authenticator::new(None, true)),
+        authenticator: KeyParts::open_to_all().authenticator,
         http: Arc::new(http),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

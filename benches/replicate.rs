@@ -95,6 +95,8 @@ impl Node {
         let store = open(&directory.join(format!("{name}.db")), name, true);
         let config = ClusterConfig {
             name: "bench".to_owned(),
+            secret: None,
+            secret_file: None,
             nats: Some(NatsConfig {
                 servers: vec![nats.url()],
                 creds: None,

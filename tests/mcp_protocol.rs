@@ -12,7 +12,7 @@ use memnode::embed::{EmbedError, Embedder, ModelId};
 use memnode::mcp::{
     Caller, IngestPaths, McpHttpOptions, McpOptions, McpServer, http_service, serve_stream,
 };
-use memnode::service::{Service, ServiceParts};
+use memnode::service::{KeyParts, Service, ServiceParts};
 use memnode::store::{Store, StoreOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -72,6 +72,7 @@ fn server() -> (TempDir, McpServer) {
             retention_days: 7,
             max_count: 10,
         },
+        keys: KeyParts::open_to_all(),
         time_zone: None,
         deadline: Duration::from_secs(30),
         slow_query: Duration::ZERO,

@@ -15,6 +15,7 @@ mod export;
 mod find;
 mod import;
 mod index;
+mod key;
 mod log;
 mod model;
 mod output;
@@ -154,7 +155,8 @@ async fn dispatch(
     output: Output,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
-    let Loaded { config, effective, .. } = loaded;
+    let Loaded { mut config, effective, .. } = loaded;
+    config.read_secrets()?;
     let call = Call { config, output, stop };
     match command {
         Command::Serve => serve::serve(&call).await,
@@ -179,6 +181,7 @@ async fn dispatch(
         }
         Command::Export(args) => export::run(&call, args).await,
         Command::Backup(args) => backup::run(&call, args).await,
+        Command::Key(command) => key::run(&call, command).await,
         Command::Cluster(command) => cluster::run(&call, command).await,
         Command::Model(command) => model::run(&call, command).await,
         Command::Reembed => reembed::run(&call).await,

@@ -1,14 +1,21 @@
 //! The settings of who reaches the node, and how: the listener, its limits, and who may call.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::ConfigError;
+use super::jwt::{self, JwtIssuers};
 use super::network::Networks;
 use super::parse;
 use super::read::Reader;
 use super::secret::Secret;
+
+/// More than a file with one secret ever holds.
+const SECRET_FILE_BYTES_MAX: u64 = 4096;
 
 /// The HTTP listener and its limits.
 #[derive(Clone, Debug)]
@@ -64,9 +71,24 @@ pub enum CorsOrigins {
 pub struct AuthConfig {
     /// The key that grants full access; 1 to 1024 visible ASCII characters.
     pub api_key: Option<Secret>,
-    /// Whether calls without a credential are served. Unless it was set, this is true exactly
-    /// when the node listens on loopback and has no key.
-    pub allow_anonymous: bool,
+    /// A file that holds it instead; see [`super::Config::read_secrets`].
+    pub api_key_file: Option<PathBuf>,
+    /// Whose tokens are accepted besides.
+    pub jwt_issuers: JwtIssuers,
+    /// Whether calls without a credential are served. Unless it was set, a node that listens on
+    /// loopback and has no key serves them until it has one.
+    pub anonymous: Anonymous,
+}
+
+/// Whether calls without a credential are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Always: somebody said so.
+    Allowed,
+    /// Never.
+    Refused,
+    /// Until the first API key is made.
+    UntilThereAreKeys,
 }
 
 /// Reads `http.*`, each once.
@@ -94,9 +116,45 @@ pub(super) fn http(reader: &mut Reader) -> Result<HttpConfig, ConfigError> {
 
 /// Reads `auth.*`, each once.
 pub(super) fn auth(reader: &mut Reader, http: &HttpConfig) -> Result<AuthConfig, ConfigError> {
+    let directories = reader.directories();
     let api_key = reader.optional("auth.api_key", parse::secret)?;
-    let private = http.is_loopback() && api_key.is_none();
-    let allow_anonymous =
-        reader.or_else("auth.allow_anonymous", parse::boolean, |_| Ok(private))?;
-    Ok(AuthConfig { api_key, allow_anonymous })
+    let api_key_file = reader.optional("auth.api_key_file", |text| directories.expand(text))?;
+    one_of("auth.api_key", api_key.is_some(), "auth.api_key_file", api_key_file.is_some())?;
+    let issuers = reader.optional("auth.jwt_issuers", |text| jwt::issuers(text, directories))?;
+    let jwt_issuers = issuers.unwrap_or_default();
+    let has_key = api_key.is_some() || api_key_file.is_some();
+    let private = http.is_loopback() && !has_key && jwt_issuers.0.is_empty();
+    let set = reader.optional("auth.allow_anonymous", parse::boolean)?;
+    let anonymous = match set {
+        Some(true) => Anonymous::Allowed,
+        None if private => Anonymous::UntilThereAreKeys,
+        Some(false) | None => Anonymous::Refused,
+    };
+    Ok(AuthConfig { api_key, api_key_file, jwt_issuers, anonymous })
+}
+
+/// A secret and the file that holds it cannot both be given.
+pub(super) fn one_of(
+    key: &str,
+    key_is_set: bool,
+    file: &str,
+    file_is_set: bool,
+) -> Result<(), ConfigError> {
+    if key_is_set && file_is_set {
+        return Err(ConfigError::Contradiction(format!("only one of {key} and {file} can be set")));
+    }
+    Ok(())
+}
+
+/// The secret that a file holds, without the end of its line.
+pub(super) fn secret_of(path: &Path) -> Result<Secret, ConfigError> {
+    let unreadable = |reason: String| ConfigError::Unreadable { path: path.to_owned(), reason };
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    file.take(SECRET_FILE_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| unreadable(error.to_string()))?;
+    parse::secret(text.trim()).ok_or_else(|| {
+        unreadable("it must hold one secret of 1 to 1024 visible ASCII characters".to_owned())
+    })
 }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::access;
 use super::error::ConfigError;
 use super::parse;
 use super::read::Reader;
@@ -34,6 +35,10 @@ pub struct ClusterConfig {
     pub name: String,
     /// The road to the peers; `None` is a node on its own.
     pub nats: Option<NatsConfig>,
+    /// What proves to the peers that an API key is genuine; at least 32 characters.
+    pub secret: Option<Secret>,
+    /// A file that holds it instead; see [`super::Config::read_secrets`].
+    pub secret_file: Option<PathBuf>,
     /// Copies that the servers keep of the stream, 1 to 5, when that was set; see
     /// [`ClusterConfig::replicas`].
     pub stream_replicas: Option<usize>,
@@ -81,9 +86,20 @@ pub(super) fn read(reader: &mut Reader) -> Result<ClusterConfig, ConfigError> {
     let ages = Duration::from_secs(120)..=Duration::from_hours(365 * 24);
     let name = reader.required("cluster.name", parse::node_id)?;
     let nats = nats(reader)?;
+    let directories = reader.directories();
+    let secret = reader.optional("cluster.secret", parse::long_secret)?;
+    let secret_file = reader.optional("cluster.secret_file", |text| directories.expand(text))?;
+    access::one_of(
+        "cluster.secret",
+        secret.is_some(),
+        "cluster.secret_file",
+        secret_file.is_some(),
+    )?;
     let config = ClusterConfig {
         name,
         nats,
+        secret,
+        secret_file,
         stream_replicas: reader
             .optional("cluster.stream_replicas", |text| parse::number(text, 1..=5))?,
         stream_bytes_max: reader

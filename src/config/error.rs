@@ -36,6 +36,19 @@ pub enum ConfigError {
     /// Two settings that do not go together, or one that another one needs.
     #[error("{0}")]
     Contradiction(String),
+    /// A secret as an argument, where every user of the machine can read it.
+    #[error(
+        "--{flag} would show the secret in the list of processes: give it as {environment}, or in \
+         the settings file{}", by_file(.file)
+    )]
+    SecretFlag {
+        /// The flag.
+        flag: &'static str,
+        /// Its name in the environment.
+        environment: &'static str,
+        /// The setting that names a file instead, if there is one.
+        file: Option<&'static str>,
+    },
     /// A default that lies in the home directory, and there is none.
     #[error("{key} has no default because HOME is not set; set HOME or {environment}")]
     NoHome {
@@ -55,7 +68,8 @@ pub enum ConfigError {
     /// Off loopback with neither a key nor a word that everybody may come in.
     #[error(
         "refusing to listen on {host}, which other machines can reach, without authentication; \
-         set MCP_API_KEY, or set MCP_ALLOW_ANONYMOUS_ACCESS=true to let everybody in"
+         make an API key with `memnode key create` or set MCP_API_KEY, or set \
+         MCP_ALLOW_ANONYMOUS_ACCESS=true to let everybody in"
     )]
     OpenToAll {
         /// The address that was to be bound.
@@ -75,6 +89,10 @@ fn place(file: &Option<PathBuf>) -> String {
 
 fn hint(suggestion: &Option<&'static str>) -> String {
     suggestion.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+}
+
+fn by_file(file: &Option<&'static str>) -> String {
+    file.map(|key| format!(", or in a file that {key} names")).unwrap_or_default()
 }
 
 /// The value as it was given, short and on one line.

@@ -174,6 +174,9 @@ fn given(setting: &Setting, value: &toml::Value, source: &Source) -> Result<Give
         toml::Value::Integer(number) => Some(Given::Text(number.to_string())),
         toml::Value::Float(number) => Some(Given::Text(number.to_string())),
         toml::Value::Boolean(truth) => Some(Given::Text(truth.to_string())),
+        toml::Value::Array(items) if items.first().is_some_and(toml::Value::is_table) => {
+            serde_json::to_string(items).ok().map(Given::Text)
+        }
         toml::Value::Array(items) => texts(items).map(Given::List),
         toml::Value::Datetime(_) | toml::Value::Table(_) => None,
     };
@@ -269,10 +272,23 @@ fn not_ours(mut names: Vec<&str>) -> Option<String> {
 fn from_flags(flags: &Flags) -> Result<BTreeMap<&'static str, Sourced>, ConfigError> {
     let sourced = |(key, value): &(String, String)| {
         let setting = by_key(key).ok_or_else(|| unknown_flag(key))?;
+        // An empty one takes back what another layer set.
+        if setting.secret && !value.trim().is_empty() {
+            return Err(secret_flag(setting));
+        }
         let given = Given::Text(value.trim().to_string());
         Ok((setting.key, (given, Source::Flag(setting.flag))))
     };
     flags.settings.iter().map(sourced).collect()
+}
+
+fn secret_flag(setting: &'static Setting) -> ConfigError {
+    let file = by_key(&format!("{}_file", setting.key));
+    ConfigError::SecretFlag {
+        flag: setting.flag,
+        environment: setting.environment,
+        file: file.map(|file| file.key),
+    }
 }
 
 fn unknown_flag(key: &str) -> ConfigError {

@@ -11,6 +11,7 @@ mod backup;
 mod cluster;
 mod directories;
 mod error;
+mod jwt;
 mod layers;
 mod network;
 mod observe;
@@ -27,15 +28,17 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use access::{AuthConfig, CorsOrigins, HttpConfig};
+pub use access::{Anonymous, AuthConfig, CorsOrigins, HttpConfig};
 pub use args::{clap_args, flags_from};
 pub use backup::{BackupConfig, BackupInterval};
 pub use cluster::{ClusterConfig, NatsConfig};
 pub use directories::Directories;
 pub use error::ConfigError;
+pub use jwt::{JwtAlgorithm, JwtIssuer, JwtIssuers, JwtKeys};
 pub use layers::{Source, environment};
 pub use network::{Network, Networks};
 pub use observe::{AuditConfig, OtelConfig, Sampler};
+pub use parse::duration;
 pub use secret::Secret;
 pub use show::{Effective, effective_json, effective_text};
 
@@ -207,11 +210,37 @@ impl Config {
     /// # Errors
     /// [`ConfigError::OpenToAll`].
     pub fn check_bind(&self) -> Result<(), ConfigError> {
-        let guarded = self.auth.api_key.is_some() || self.auth.allow_anonymous;
+        let has_key = self.auth.api_key.is_some() || self.auth.api_key_file.is_some();
+        let guarded = has_key
+            || !self.auth.jwt_issuers.0.is_empty()
+            || self.auth.anonymous == Anonymous::Allowed;
         if self.http.is_loopback() || guarded {
             return Ok(());
         }
         Err(ConfigError::OpenToAll { host: self.http.host })
+    }
+}
+
+impl Config {
+    /// Reads the secrets that lie in files of their own. Apart from [`load`], because what only
+    /// shows settings must not need them.
+    ///
+    /// # Errors
+    /// `Unreadable`.
+    pub fn read_secrets(&mut self) -> Result<(), ConfigError> {
+        if let Some(path) = &self.auth.api_key_file {
+            self.auth.api_key = Some(access::secret_of(path)?);
+        }
+        if let Some(path) = &self.cluster.secret_file {
+            let secret = access::secret_of(path)?;
+            if parse::long_secret(secret.expose()).is_none() {
+                let reason =
+                    format!("its secret must have at least {} characters", parse::SECRET_BYTES_MIN);
+                return Err(ConfigError::Unreadable { path: path.clone(), reason });
+            }
+            self.cluster.secret = Some(secret);
+        }
+        Ok(())
     }
 }
 

@@ -16,6 +16,8 @@ use super::{CorsOrigins, LogFormat};
 
 /// Most webhooks.
 const WEBHOOKS_MAX: usize = 16;
+/// Bytes of a secret that keys hang on.
+pub(super) const SECRET_BYTES_MIN: usize = 32;
 /// Items in one list.
 const ITEMS_MAX: usize = 100;
 
@@ -37,7 +39,7 @@ pub(super) fn count(text: &str, range: RangeInclusive<usize>) -> Option<NonZeroU
 }
 
 /// `30s`, `5m`, `500ms`; a bare number is seconds.
-pub(super) fn duration(text: &str, range: RangeInclusive<Duration>) -> Option<Duration> {
+pub fn duration(text: &str, range: RangeInclusive<Duration>) -> Option<Duration> {
     let (amount, unit) = amount_and_unit(text)?;
     let unit_ms = match unit {
         "ms" => 1,
@@ -151,6 +153,11 @@ fn is_authority(text: &str) -> bool {
 pub(super) fn secret(text: &str) -> Option<Secret> {
     let good = (1..=1024).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     good.then(|| Secret::new(text))
+}
+
+/// One that nobody guesses, and that no list of words holds.
+pub(super) fn long_secret(text: &str) -> Option<Secret> {
+    (text.len() >= SECRET_BYTES_MIN).then(|| secret(text))?
 }
 
 pub(super) fn user(text: &str) -> Option<String> {

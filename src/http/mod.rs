@@ -16,6 +16,7 @@ mod forget;
 mod health;
 mod import;
 mod index;
+mod keys;
 mod labels;
 mod layer;
 mod line;
@@ -24,6 +25,7 @@ mod map;
 mod memories;
 mod memory;
 mod memory_body;
+mod metadata;
 mod metrics;
 mod phrases;
 mod problem;
@@ -167,6 +169,11 @@ fn quick() -> OpenApiRouter<AppState> {
         .routes(routes!(cluster::conflicts))
         .routes(routes!(cluster::sync_status))
         .routes(routes!(events::ticket))
+        .routes(routes!(metadata::of_api))
+        .routes(routes!(metadata::of_mcp))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(keys::rotate))
         .routes(routes!(webhooks::webhooks))
         .routes(routes!(maintenance::reembed_start, maintenance::reembed_status))
         .routes(routes!(index::status))

@@ -41,7 +41,7 @@ pub struct McpServer {
 }
 
 /// Who sends the requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Caller {
     /// The same principal behind all of them.
     Fixed(Principal),

@@ -9,6 +9,7 @@ mod handover;
 mod local;
 mod lock;
 mod restore;
+mod secret;
 mod serve;
 mod stdio;
 mod tcp;
@@ -23,7 +24,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::{Authenticator, Principal};
+use crate::auth::Principal;
 use crate::config::{Config, ConfigError};
 use crate::embed::EmbedderChoice;
 use crate::embed::lazy::LazyEmbedder;
@@ -85,6 +86,15 @@ impl Node {
         let choice = if any_model { file_embedder(config).unwrap_or(choice) } else { choice };
         let tasks = TaskTracker::new();
         let shutdown = CancellationToken::new();
+        let keys = secret::key_parts(config)?;
+        if let Some(seal) = keys.seal.clone() {
+            let set = store.write(move |writer| {
+                writer.set_seal(seal);
+                Ok(())
+            });
+            set.await.map_err(|error| StartError::of_store(&config.store.path, error))?;
+        }
+        let authenticator = Arc::clone(&keys.authenticator);
         let replica = match role {
             Role::Server | Role::Window => replica(config, &store, &tasks).await?,
             // A command is over soon; what it wrote is sent by the next server.
@@ -100,13 +110,17 @@ impl Node {
             dedup: config.dedup.clone(),
             events: config.events.clone(),
             backup: config.backup.clone(),
+            keys,
             time_zone: config.node.time_zone.clone(),
             deadline: config.http.request_timeout,
             slow_query: config.log.slow_query,
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
         });
+        let opened = service.open_keys().await;
+        opened.map_err(|error| StartError::Internal(error.to_string()))?;
         if role != Role::Command {
+            service.follow_keys();
             service.recount_every(config.store.recount_interval);
             if config.cluster.nats.is_some() {
                 service.embed_pending();
@@ -124,10 +138,7 @@ impl Node {
         }
         let state = AppState {
             service: service.clone(),
-            authenticator: Arc::new(Authenticator::new(
-                config.auth.api_key.as_ref().map(|key| key.expose().to_owned()),
-                config.auth.allow_anonymous,
-            )),
+            authenticator,
             http: Arc::new(config.http.clone()),
         };
         let router = crate::http::router(state, mcp_route(config, &service, &shutdown));

@@ -16,6 +16,7 @@ use super::lock::{Lock, owner};
 use super::tcp::{self, Door};
 use super::{Node, Role};
 use crate::config::Config;
+use crate::store::holds_keys;
 
 /// Bytes that the system keeps for a client that does not read; Linux takes twice that.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
@@ -40,7 +41,7 @@ pub async fn serve(
     shutdown: CancellationToken,
     on_ready: impl FnOnce(&Ready),
 ) -> Result<(), StartError> {
-    config.check_bind()?;
+    check_bind(config)?;
     check_model(config)?;
     let listener = bind(config).await?;
     let url = url_of(&listener)?;
@@ -54,6 +55,16 @@ pub async fn serve(
     }
     node.stop().await;
     Ok(())
+}
+
+/// Refuses to be open to other machines; a node that has API keys is not.
+pub(super) fn check_bind(config: &Config) -> Result<(), StartError> {
+    let Err(error) = config.check_bind() else { return Ok(()) };
+    match holds_keys(&config.store.path) {
+        Ok(true) => Ok(()),
+        // What is wrong with the file is told when it is opened.
+        Ok(false) | Err(_) => Err(error.into()),
+    }
 }
 
 /// Binds the configured address.

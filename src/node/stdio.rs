@@ -16,7 +16,7 @@ use super::error::StartError;
 use super::handover::{ASKED_INTERVAL, Asking, Reply};
 use super::local::connect_mcp;
 use super::lock::{Lock, owner};
-use super::serve::{bind, serve_tcp, url_of};
+use super::serve::{bind, check_bind, serve_tcp, url_of};
 use super::{Node, Role};
 use crate::bridge::{self, BridgeError, BridgeOptions};
 use crate::config::Config;
@@ -50,7 +50,7 @@ pub async fn mcp_stdio(
     shutdown: CancellationToken,
 ) -> Result<(), StartError> {
     if http {
-        config.check_bind()?;
+        check_bind(config)?;
     }
     check_model_unless_owned(config)?;
     let window = Arc::new(Window {

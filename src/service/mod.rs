@@ -8,6 +8,7 @@ mod duplicates;
 mod index_state;
 mod indexing;
 mod inspect;
+mod keys;
 mod nearest;
 mod observe;
 mod once;
@@ -51,6 +52,7 @@ pub use cluster::{
 };
 pub use index_state::{INDEX_SAMPLE_COUNT_MAX, IndexCheck, IndexView};
 pub use inspect::DigestView;
+pub use keys::{KeyParts, KeyView};
 pub use reembed::Reembed;
 pub use survey::{AxesView, DayCount, MAP_COUNT_MAX, MapView, Overview, Period};
 pub use watch::{Feed, News};
@@ -82,6 +84,8 @@ pub struct ServiceParts {
     pub events: EventsConfig,
     /// Where backups go and how long they are kept.
     pub backup: BackupConfig,
+    /// What API keys need.
+    pub keys: KeyParts,
     /// IANA name; the machine's own when `None`.
     pub time_zone: Option<String>,
     /// How long one request may take.

@@ -56,8 +56,8 @@ pub use pool::StoreState;
 pub use reader::{Known, Located, NEIGHBOUR_COUNT_MAX, PageEnd, Reader};
 pub use reembed::{ReembedProgress, Unembedded};
 pub use replication::{
-    BatchOutcome, Beat, Conflict, Installed, Membership, MergeOutcome, OwnHead, Quarantined,
-    Snapshot, holds_decisions,
+    BatchOutcome, Beat, Conflict, Installed, Membership, MergeOutcome, OwnHead, Quarantined, Seal,
+    Sealed, Snapshot, holds_decisions,
 };
 pub use survey::SLOT_SECONDS;
 pub use webhook::DeadLetter;
@@ -233,6 +233,22 @@ pub fn recorded_model(path: &Path) -> Result<Option<(String, usize)>, StoreError
         return Ok(None);
     }
     reembed::recorded_model(&connection)
+}
+
+/// The first schema with an index of reserved records; keys are younger.
+const RESERVED_SINCE: i64 = 2;
+
+/// Whether a file holds API keys, without opening it for writing.
+///
+/// # Errors
+/// As SQLite says.
+pub fn holds_keys(path: &Path) -> Result<bool, StoreError> {
+    let FileKind::Ours(_) = identify(path)? else { return Ok(false) };
+    let connection = open::open_reader(path)?;
+    if open::version(&connection)? < RESERVED_SINCE {
+        return Ok(false);
+    }
+    Reader::new(&connection).has_sealed()
 }
 
 /// Fills a new file's settings, or checks an old one's against ours.

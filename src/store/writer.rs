@@ -16,7 +16,7 @@ use super::open::{meta, set_meta};
 use super::reader::{Located, Reader};
 use super::record;
 use super::reembed::recorded_model;
-use super::replication::prune;
+use super::replication::{Seal, prune};
 use super::traces::Traces;
 use crate::memory::{ContentHash, Namespace};
 use crate::{Code, Error};
@@ -45,6 +45,8 @@ pub struct WriterState {
     has_drawn: bool,
     /// Whether an erasure took effect since the last commit.
     pub(super) has_erased: bool,
+    /// What API keys of peers are held against.
+    pub(super) seal: Option<Seal>,
 }
 
 /// What is read from the file once, and again after a rollback.
@@ -93,6 +95,7 @@ impl WriterState {
             traceparent: None,
             has_drawn: false,
             has_erased: false,
+            seal: None,
         })
     }
 

@@ -9,6 +9,7 @@ use super::backup::BackupArgs;
 use super::cluster::args::ClusterCommand;
 use super::doctor::DoctorArgs;
 use super::eval::EvalArgs;
+use super::key::KeyCommand;
 use super::restore::RestoreArgs;
 use super::service::ServiceCommand;
 use super::watch::WatchArgs;
@@ -61,6 +62,9 @@ pub(super) enum Command {
     Export(ExportArgs),
     /// Copy the whole file while it is used, and check the copy
     Backup(BackupArgs),
+    /// Make, list, replace and revoke API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Show how the cluster stands, and decide about it
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -372,6 +376,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         &[
             "backup",
             "doctor",
+            "key",
             "cluster",
             "index",
             "eval",

@@ -1,6 +1,6 @@
 //! The part of the table about who reaches the node, and how.
 
-use super::{BOOL, BYTES, SECRET, Setting, kind, setting};
+use super::{BOOL, BYTES, FILE, SECRET, Setting, kind, setting};
 
 /// The settings of `http` and `auth`.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -81,9 +81,28 @@ pub(super) const SETTINGS: &[Setting] = &[
         "MCP_API_KEY",
         "api-key",
         SECRET,
-        "Key that callers must send; a flag shows it to other users, the environment does not",
+        "Key that callers must send; not as a flag, which other users can see",
     )
     .secret(),
+    setting(
+        "auth.api_key_file",
+        "MCP_API_KEY_FILE",
+        "api-key-file",
+        FILE,
+        "File that holds that key",
+    ),
+    setting(
+        "auth.jwt_issuers",
+        "MEMNODE_JWT_ISSUERS",
+        "jwt-issuers",
+        kind(
+            "JSON",
+            "up to 16 issuers, each named once, with issuer, audience, algorithm (RS256, ES256, \
+             EdDSA or HS256) and one of public_key_file, jwks_file and jwks_url (https), or \
+             secret_file for HS256; perhaps leeway and namespace_claim",
+        ),
+        "Issuers whose tokens are accepted, as JSON; default: none",
+    ),
     setting(
         "auth.allow_anonymous",
         "MCP_ALLOW_ANONYMOUS_ACCESS",

@@ -142,7 +142,7 @@ const FIRST: &[Setting] = &[
         "MEMNODE_NATS_PASSWORD",
         "nats-password",
         SECRET,
-        "Password for NATS; a flag shows it to other users, the environment does not",
+        "Password for NATS; not as a flag, which other users can see",
     )
     .secret(),
     setting(
@@ -165,6 +165,21 @@ const FIRST: &[Setting] = &[
         "nats-key",
         FILE,
         "Private key of that certificate, PEM",
+    ),
+    setting(
+        "cluster.secret",
+        "MEMNODE_CLUSTER_SECRET",
+        "cluster-secret",
+        kind("KEY", "32 to 1024 visible ASCII characters"),
+        "Proves API keys to the other nodes; not as a flag, which other users can see",
+    )
+    .secret(),
+    setting(
+        "cluster.secret_file",
+        "MEMNODE_CLUSTER_SECRET_FILE",
+        "cluster-secret-file",
+        FILE,
+        "File that holds that secret",
     ),
     setting(
         "cluster.stream_replicas",
@@ -280,7 +295,7 @@ const REST: &[Setting] = &[
         "MEMNODE_EMBEDDER_API_KEY",
         "embedder-api-key",
         SECRET,
-        "openai: key of the service; a flag shows it to other users, the environment does not",
+        "openai: key of the service; not as a flag, which other users can see",
     )
     .secret(),
     setting(
@@ -337,7 +352,7 @@ const REST: &[Setting] = &[
         "MEMNODE_WEBHOOK_SECRET",
         "webhook-secret",
         SECRET,
-        "Signs what webhooks are told; a flag shows it to other users, the environment does not",
+        "Signs what webhooks are told; not as a flag, which other users can see",
     )
     .secret(),
     setting(

@@ -29,6 +29,12 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
     ("cluster.nats_ca", ["/ca.pem", "~/ca.pem"], ["/ca.pem", "/home/ada/ca.pem"]),
     ("cluster.nats_cert", ["/c.pem", "~/c.pem"], ["/c.pem", "/home/ada/c.pem"]),
     ("cluster.nats_key", ["/k.pem", "~/k.pem"], ["/k.pem", "/home/ada/k.pem"]),
+    (
+        "cluster.secret",
+        ["s3cret-one-s3cret-one-s3cret-one", "s3cret-two-s3cret-two-s3cret-two"],
+        ["********", "********"],
+    ),
+    ("cluster.secret_file", ["/s", "~/s"], ["/s", "/home/ada/s"]),
     ("cluster.stream_replicas", ["1", "5"], ["1", "5"]),
     ("cluster.stream_bytes_max", ["1MiB", "1TiB"], ["1048576", "1099511627776"]),
     ("cluster.stream_age_max", ["2m", "365d"], ["2m", "365d"]),
@@ -61,6 +67,18 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
         ["10.0.0.0/8", "::1/128,192.168.0.1/32"],
     ),
     ("auth.api_key", ["s3cret-one", "s3cret-two"], ["********", "********"]),
+    ("auth.api_key_file", ["/k", "~/k"], ["/k", "/home/ada/k"]),
+    (
+        "auth.jwt_issuers",
+        [
+            r#"[{"issuer":"i","audience":"a","algorithm":"ES256","jwks_file":"/k"}]"#,
+            r#"[{"issuer":"j","audience":["a"],"algorithm":"EdDSA","jwks_file":"/"}]"#,
+        ],
+        [
+            r#"{"issuer":"i","audience":["a"],"algorithm":"ES256","jwks_file":"/k","leeway":"1m"}"#,
+            r#"{"issuer":"j","audience":["a"],"algorithm":"EdDSA","jwks_file":"/","leeway":"1m"}"#,
+        ],
+    ),
     ("auth.allow_anonymous", ["true", "FALSE"], ["true", "false"]),
     ("embed.embedder", ["onnx", "builtin"], ["onnx", "builtin"]),
     ("embed.model_dir", ["/model", "model"], ["/model", "model"]),
@@ -131,6 +149,15 @@ fn load_file(
     load(&Sources { flags, environment })
 }
 
+/// As flags, but for secrets, which are no flags.
+fn load_settings(settings: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let is_secret = |key: &str| table::by_key(key).unwrap().secret;
+    let (secrets, flags): (Vec<_>, Vec<_>) = settings.iter().partition(|(key, _)| is_secret(key));
+    let named =
+        secrets.iter().map(|(key, value)| (table::by_key(key).unwrap().environment, *value));
+    load_all("", &named.collect::<Vec<_>>(), &flags)
+}
+
 fn load_flags(flags: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     load_all("", &[], flags)
 }
@@ -192,7 +219,8 @@ fn the_defaults_are_what_their_comments_say() {
     assert_eq!(http.connection_count_max.get(), 4096);
     assert_eq!((http.allowed_hosts.len(), http.trusted_proxies), (0, Networks::default()));
     assert!(auth.api_key.is_none());
-    assert!(auth.allow_anonymous);
+    assert_eq!((auth.api_key_file, auth.anonymous), (None, Anonymous::UntilThereAreKeys));
+    assert!(cluster.secret.is_none() && cluster.secret_file.is_none());
     assert_eq!(embed.model_dir, Path::new("/home/ada/.cache/memnode/model"));
     assert!(matches!(embed.embedder, EmbedderConfig::Builtin));
     assert_eq!((dedup.enabled, dedup.threshold, dedup.time_window_hours), (false, 0.85, 24));
@@ -278,7 +306,13 @@ fn for_every_setting_the_flag_beats_the_environment_and_that_the_file_and_that_t
         check(needed, None, first_shown, Source::File(path.clone()));
         let variable = [needed, &[(setting.environment, *second)]].concat();
         check(&variable, None, second_shown, Source::Environment(setting.environment));
-        check(&variable, Some(first), first_shown, Source::Flag(setting.flag));
+        if setting.secret {
+            let refused = refusal(load_file(&path, &variable, &[(key, first)]));
+            assert!(refused.contains(&format!("give it as {}", setting.environment)), "{refused}");
+            assert!(!refused.contains("s3cret"), "{refused}");
+        } else {
+            check(&variable, Some(first), first_shown, Source::Flag(setting.flag));
+        }
     }
     let untouched = load_flags(&[]).unwrap().effective;
     assert!(untouched.iter().all(|setting| setting.source == Source::Default));

@@ -119,6 +119,7 @@ fn bad_values_are_refused_and_what_is_allowed_is_named() {
         ("http.connections_max", &["0", "1000001", "many", ""]),
         ("http.allowed_hosts", &["https://a", "a:80", "a b", "a/b", "*", ","]),
         ("http.trusted_proxies", &["proxy", "10.0.0.0/33", "10.0.0", "*"]),
+        ("auth.jwt_issuers", &["{}", "[1]", "https://id.example", "[{}]"]),
         ("auth.allow_anonymous", &["sure"]),
         ("embed.embedder", &["", "ONNX", "candle"]),
         ("embed.url", &["h/v1", "ftp://h/", "http://", "http:///v1", "http://:80/", "http://a b/"]),
@@ -216,8 +217,10 @@ fn a_secret_is_never_shown() {
     check_text(effective_json(&loaded.effective).to_string());
     for bad in ["s3cret with spaces", "s3crét", &"s3cret".repeat(200)] {
         for key in ["auth.api_key", "cluster.nats_password", "embed.api_key"] {
-            let error = load_flags(&[(key, bad)]).map(|_| ()).unwrap_err();
-            check_text(format!("{error} {error:?}"));
+            for error in [load_flags(&[(key, bad)]), load_settings(&[(key, bad)])] {
+                let error = error.map(|_| ()).unwrap_err();
+                check_text(format!("{error} {error:?}"));
+            }
             let error = load_all(&format!("{key} = [{bad:?}]"), &[], &[]).map(|_| ()).unwrap_err();
             check_text(format!("{error} {error:?}"));
         }
@@ -232,28 +235,65 @@ fn a_secret_is_never_shown() {
 
 #[test]
 fn listening_beyond_this_machine_needs_a_key_or_a_word() {
-    let check = |host: &str, key: &str, word: &str, anonymous: bool, bound: bool| {
-        let flags = [("http.host", host), ("auth.api_key", key), ("auth.allow_anonymous", word)];
-        let config = load_flags(&flags).unwrap().config;
-        assert_eq!(config.auth.allow_anonymous, anonymous, "{flags:?}");
-        assert_eq!(config.check_bind().is_ok(), bound, "{flags:?}");
+    use Anonymous::{Allowed, Refused, UntilThereAreKeys};
+    let check = |host: &str, key: &str, word: &str, anonymous: Anonymous, bound: bool| {
+        let given = [("http.host", host), ("auth.api_key", key), ("auth.allow_anonymous", word)];
+        let config = load_settings(&given).unwrap().config;
+        assert_eq!(config.auth.anonymous, anonymous, "{given:?}");
+        assert_eq!(config.check_bind().is_ok(), bound, "{given:?}");
+        let in_file = [given[0], ("auth.api_key_file", key), given[2]];
+        let config = load_settings(&in_file).unwrap().config;
+        assert_eq!((config.auth.anonymous, config.check_bind().is_ok()), (anonymous, bound));
     };
     for loopback in ["127.0.0.1", "127.8.8.8", "::1", "localhost", "::ffff:127.0.0.1"] {
-        check(loopback, "", "", true, true);
-        check(loopback, "key", "", false, true);
-        check(loopback, "key", "true", true, true);
-        check(loopback, "", "false", false, true);
+        check(loopback, "", "", UntilThereAreKeys, true);
+        check(loopback, "key", "", Refused, true);
+        check(loopback, "key", "true", Allowed, true);
+        check(loopback, "", "false", Refused, true);
     }
     for open in ["0.0.0.0", "::", "192.168.1.2"] {
-        check(open, "", "", false, false);
-        check(open, "", "false", false, false);
-        check(open, "key", "", false, true);
-        check(open, "", "true", true, true);
+        check(open, "", "", Refused, false);
+        check(open, "", "false", Refused, false);
+        check(open, "key", "", Refused, true);
+        check(open, "", "true", Allowed, true);
     }
     let refused = load_flags(&[("http.host", "0.0.0.0")]).unwrap().config.check_bind();
     let message = refused.unwrap_err().to_string();
     assert!(message.contains("set MCP_API_KEY"), "{message}");
     assert!(message.contains("MCP_ALLOW_ANONYMOUS_ACCESS=true"), "{message}");
+}
+
+#[test]
+fn a_secret_may_lie_in_a_file_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    let named = path.to_str().unwrap();
+    let read = |content: Option<&str>, key: &'static str| {
+        std::fs::remove_file(&path).ok();
+        content.into_iter().for_each(|content| std::fs::write(&path, content).unwrap());
+        let mut config = load_flags(&[(key, named)]).unwrap().config;
+        config.read_secrets().map(|()| config).map_err(|error| error.to_string())
+    };
+    let long = "s3cret-s3cret-s3cret-s3cret-s3cret";
+    let config = read(Some(&format!("{long}\n")), "auth.api_key_file").unwrap();
+    assert_eq!(config.auth.api_key.unwrap().expose(), long);
+    let config = read(Some(long), "cluster.secret_file").unwrap();
+    assert_eq!(config.cluster.secret.unwrap().expose(), long);
+    for (content, key, expected) in [
+        (None, "auth.api_key_file", "No such file"),
+        (Some(""), "auth.api_key_file", "1 to 1024 visible"),
+        (Some("two s3crets"), "auth.api_key_file", "1 to 1024 visible"),
+        (Some("s3cret"), "cluster.secret_file", "at least 32"),
+    ] {
+        let message = read(content, key).unwrap_err();
+        assert!(message.contains(named) && message.contains(expected), "{message}");
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+    for key in ["auth.api_key", "cluster.secret"] {
+        let file = format!("{key}_file");
+        let message = refusal(load_all(&format!("{key} = '{long}'\n{file} = '/s'"), &[], &[]));
+        assert_eq!(message, format!("only one of {key} and {file} can be set"));
+    }
 }
 
 #[test]
@@ -280,7 +320,7 @@ fn an_embedder_gets_what_its_kind_needs() {
 #[test]
 fn a_node_proves_itself_to_nats_in_one_whole_way() {
     let check = |flags: &[(&str, &str)], expected: &str| {
-        let message = refusal(load_flags(flags));
+        let message = refusal(load_settings(flags));
         assert!(message.contains(expected), "{message}");
     };
     let (creds, nkey) = (("cluster.nats_creds", "/c"), ("cluster.nats_nkey", "/n"));

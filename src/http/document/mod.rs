@@ -66,8 +66,10 @@ pub fn finish(document: &mut utoipa::openapi::OpenApi) {
 }
 
 fn add_security_schemes(components: &mut Components) {
-    let bearer =
-        Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("The API key.")).build();
+    let bearer = Http::builder()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key, or a token."))
+        .build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let header = ApiKeyValue::with_description("X-API-Key", "The API key.");
     components.add_security_scheme("header", SecurityScheme::ApiKey(ApiKey::Header(header)));

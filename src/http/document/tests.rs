@@ -6,7 +6,11 @@ use serde_json::{Map, Value};
 
 /// Every operation; a new one has to be named here, and with it in the documentation for users.
 const OPERATIONS: &[&str] = &[
+    "delete /api/admin/keys/{id}",
     "delete /api/memories/{hash}",
+    "get /.well-known/oauth-protected-resource",
+    "get /.well-known/oauth-protected-resource/mcp",
+    "get /api/admin/keys",
     "get /api/admin/webhooks",
     "get /api/analytics/memory-growth",
     "get /api/analytics/overview",
@@ -38,6 +42,8 @@ const OPERATIONS: &[&str] = &[
     "get /metrics",
     "get /readyz",
     "patch /api/memories/{hash}",
+    "post /api/admin/keys",
+    "post /api/admin/keys/{id}/rotate",
     "post /api/admin/webhooks",
     "post /api/backup/now",
     "post /api/cluster/forget-node",
@@ -64,7 +70,14 @@ const OPERATIONS: &[&str] = &[
 ];
 
 /// The operations that need no credential.
-const OPEN: &[&str] = &["get /api/health", "get /healthz", "get /livez", "get /readyz"];
+const OPEN: &[&str] = &[
+    "get /.well-known/oauth-protected-resource",
+    "get /.well-known/oauth-protected-resource/mcp",
+    "get /api/health",
+    "get /healthz",
+    "get /livez",
+    "get /readyz",
+];
 
 fn document() -> Value {
     serde_json::to_value(crate::http::document()).expect("a document is JSON")

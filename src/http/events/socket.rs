@@ -57,10 +57,14 @@ pub async fn socket(
     let (filter, last) = (parameters.filter()?, parameters.last(&headers)?);
     let feed = state.service.watch(&who, filter, last).await.map_err(Problem::query)?;
     let upgrade = upgrade.max_message_size(READ_BYTES_MAX).max_frame_size(READ_BYTES_MAX);
-    let service = state.service;
+    let (service, authenticator) = (state.service, state.authenticator);
     Ok(upgrade.on_upgrade(async move |socket| {
         let heard = Instant::now();
-        Conversation { socket, service, who, feed: Some(feed), heard }.run().await;
+        let ended = {
+            let who = who.clone();
+            async move { authenticator.ended(&who).await }
+        };
+        Conversation { socket, service, who, feed: Some(feed), heard }.run(ended).await;
     }))
 }
 
@@ -111,11 +115,14 @@ enum Order {
 }
 
 impl Conversation {
-    async fn run(mut self) {
+    /// Whatever opened the conversation may end before it: a key is revoked, a token expires.
+    async fn run(mut self, ended: impl Future<Output = ()>) {
+        let mut ended = std::pin::pin!(ended);
         let end = loop {
             let step = tokio::select! {
                 message = self.socket.recv() => self.hear(message).await,
                 news = news_of(&mut self.feed) => self.tell(news).await,
+                () = &mut ended => Err(End::silent(close_code::POLICY, "the credential has ended")),
             };
             if let Err(end) = step {
                 break end;

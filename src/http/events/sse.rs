@@ -1,6 +1,8 @@
 //! `/api/events`, and `/events` for older clients: server-sent events.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -34,7 +36,10 @@ pub async fn events(
 ) -> Result<Response, Problem> {
     let (filter, last) = (parameters.filter()?, parameters.last(&headers)?);
     let feed = state.service.watch(&who, filter, last).await.map_err(Problem::query)?;
-    let stream = Stream { feed, ready: VecDeque::from([RETRY]) };
+    let authenticator = Arc::clone(&state.authenticator);
+    // Whatever opened the stream may end before it: a key is revoked, a token expires.
+    let ended = Box::pin(async move { authenticator.ended(&who).await });
+    let stream = Stream { feed, ended, ready: VecDeque::from([RETRY]) };
     let frames = stream::unfold(stream, |mut stream| async move {
         let bytes = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(bytes), stream))
@@ -66,13 +71,17 @@ pub async fn events_root(
 /// does not read then holds up a few references, and no copies.
 struct Stream {
     feed: Feed,
+    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     ready: VecDeque<Bytes>,
 }
 
 impl Stream {
     async fn next(&mut self) -> Option<Bytes> {
         while self.ready.is_empty() {
-            let News { events, id } = self.feed.next().await?;
+            let News { events, id } = tokio::select! {
+                news = self.feed.next() => news?,
+                () = &mut self.ended => return None,
+            };
             self.ready.extend(events.iter().map(|event| event.frame()));
             // An id alone is no event: a client only remembers it.
             self.ready.extend(id.map(|id| Bytes::from(format!("id: {id}\n\n"))));

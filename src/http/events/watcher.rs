@@ -99,7 +99,7 @@ impl FromRequestParts<AppState> for Watcher {
             || parts.uri.query().unwrap_or_default().split('&').any(|p| p.starts_with("api_key="));
         match ticket {
             Some(ticket) if !has_key => Ok(Watcher(state.authenticator.redeem(&ticket)?)),
-            _ => Ok(Watcher(authenticate_parts(parts, &state.authenticator)?)),
+            _ => Ok(Watcher(authenticate_parts(parts, &state.authenticator).await?)),
         }
     }
 }

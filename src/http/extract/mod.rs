@@ -15,6 +15,6 @@ pub use conditional::{IfMatch, IfNoneMatch, etag};
 pub use fields::{Tags, fraction, fraction_or_none, result_count};
 pub use json::{Json, media_type, parse_any, parse_json, parse_value, read_body, refuse_codings};
 pub use namespace::{Asked, NamespaceParameters, NamespacesParameters, one, set};
-pub use parameters::{ANY, BucketPath, MemoryPath, Query, header_parameter, within};
+pub use parameters::{ANY, BucketPath, KeyPath, MemoryPath, Query, header_parameter, within};
 pub use principal::authenticate_parts;
 pub use write::{Once, Sender, WriteJson, once};

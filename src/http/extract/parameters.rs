@@ -44,6 +44,24 @@ pub struct BucketPath {
     pub bucket: u16,
 }
 
+/// The API key that the path names.
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct KeyPath {
+    /// The `id` of the key.
+    #[param(example = "0f1e2d3c4b5a6978")]
+    pub id: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = path_text(parts, state).await.unwrap_or_default();
+        Ok(KeyPath { id })
+    }
+}
+
 /// Buckets of the digest; part of the replication protocol.
 const BUCKET_COUNT: u16 = 4096;
 

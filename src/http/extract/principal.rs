@@ -15,7 +15,7 @@ impl FromRequestParts<AppState> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        authenticate_parts(parts, &state.authenticator)
+        authenticate_parts(parts, &state.authenticator).await
     }
 }
 
@@ -23,14 +23,15 @@ impl FromRequestParts<AppState> for Principal {
 ///
 /// # Errors
 /// Status 401.
-pub fn authenticate_parts(
+pub async fn authenticate_parts(
     parts: &Parts,
     authenticator: &Authenticator,
 ) -> Result<Principal, Problem> {
     if parts.extensions.get::<LocalCaller>().is_some() {
         return Ok(Principal::local());
     }
-    Ok(authenticator.authenticate(&credential_of(&parts.headers, &parts.uri))?)
+    let credential = credential_of(&parts.headers, &parts.uri);
+    Ok(authenticator.authenticate(&credential).await?)
 }
 
 /// The first credential that is present, in the order of its carriers. One that cannot be read
@@ -38,7 +39,7 @@ pub fn authenticate_parts(
 fn credential_of(headers: &HeaderMap, uri: &Uri) -> Credential {
     let key = |text: Option<&str>| Credential::ApiKey(text.unwrap_or_default().to_owned());
     if let Some(value) = headers.get(AUTHORIZATION) {
-        return key(bearer_token(value));
+        return Credential::Bearer(bearer_token(value).unwrap_or_default().to_owned());
     }
     if let Some(value) = headers.get("x-api-key") {
         return key(value.to_str().ok());
@@ -63,13 +64,20 @@ fn bearer_token(value: &HeaderValue) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Issuers;
+    use crate::config::Anonymous;
 
     fn check(headers: &[(&'static str, &str)], uri: &str, expected: Option<&str>) {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        let expected = expected.map_or(Credential::None, |key| Credential::ApiKey(key.to_owned()));
+        let is_bearer = map.contains_key(AUTHORIZATION);
+        let expected =
+            expected.map(str::to_owned).map_or(Credential::None, |key| match is_bearer {
+                true => Credential::Bearer(key),
+                false => Credential::ApiKey(key),
+            });
         let found = credential_of(&map, &uri.parse().unwrap());
         assert!(found == expected, "{headers:?} {uri}");
     }
@@ -93,14 +101,15 @@ mod tests {
         check(&[], "/?api_key=k&api_key=j", Some(""));
     }
 
-    #[test]
-    fn the_local_caller_needs_no_credential() {
-        let authenticator = Authenticator::new(Some("s3cret".to_owned()), false);
+    #[tokio::test]
+    async fn the_local_caller_needs_no_credential() {
+        let authenticator =
+            Authenticator::new(Some("s3cret"), Issuers::default(), Anonymous::Refused);
         let request = axum::http::Request::get("/").body(()).unwrap();
         let (mut parts, ()) = request.into_parts();
-        let problem = authenticate_parts(&parts, &authenticator).expect_err("no credential");
+        let problem = authenticate_parts(&parts, &authenticator).await.expect_err("no credential");
         assert_eq!(problem.status().as_u16(), 401);
         parts.extensions.insert(LocalCaller);
-        assert_eq!(authenticate_parts(&parts, &authenticator).unwrap(), Principal::local());
+        assert_eq!(authenticate_parts(&parts, &authenticator).await.unwrap(), Principal::local());
     }
 }

@@ -26,7 +26,7 @@ pub async fn after(
         return Ok(next.run(request).await);
     }
     let (parts, body) = request.into_parts();
-    authenticate_parts(&parts, &state.authenticator)?;
+    authenticate_parts(&parts, &state.authenticator).await?;
     state.service.await_position(&position).await.map_err(Problem::query)?;
     Ok(next.run(Request::from_parts(parts, body)).await)
 }

@@ -15,7 +15,7 @@ pub async fn authenticate(
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let principal = authenticate_parts(&parts, &state.authenticator)?;
+    let principal = authenticate_parts(&parts, &state.authenticator).await?;
     parts.extensions.insert(principal);
     Ok(next.run(Request::from_parts(parts, body)).await)
 }

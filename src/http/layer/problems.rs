@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::uri::Authority;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,8 +17,7 @@ const PLAIN_TEXT_BYTES_MAX: usize = 4096;
 /// Makes every failure `application/problem+json`.
 pub async fn problems(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let authority = authority_of(request.uri(), request.headers());
-    let scheme = scheme_of(&state, &request);
+    let base = base_of(&state, &request);
     let mut response = named(next.run(request).await).await;
     let Some(problem) = response.extensions().get::<Problem>().cloned() else { return response };
     *response.body_mut() = Body::from(problem.to_json(&path));
@@ -27,15 +25,7 @@ pub async fn problems(State(state): State<AppState>, request: Request, next: Nex
     headers.remove(CONTENT_LENGTH);
     headers.insert(CONTENT_TYPE, PROBLEM_JSON);
     if problem.status() == StatusCode::UNAUTHORIZED {
-        let host = authority.unwrap_or_else(|| {
-            state
-                .http
-                .address()
-                .to_string()
-                .parse()
-                .expect("an address with a port is an authority")
-        });
-        headers.insert(WWW_AUTHENTICATE, challenge(scheme, &host));
+        headers.insert(WWW_AUTHENTICATE, challenge(&base));
     }
     response
 }
@@ -100,6 +90,13 @@ fn code_of(status: StatusCode) -> &'static str {
     }
 }
 
+/// Where the caller found the node: scheme, name and port.
+pub fn base_of(state: &AppState, request: &Request) -> String {
+    let named = authority_of(request.uri(), request.headers());
+    let host = named.map_or_else(|| state.http.address().to_string(), |host| host.to_string());
+    format!("{}://{host}", scheme_of(state, request))
+}
+
 /// The scheme that the caller used, as far as a trusted proxy in front tells.
 fn scheme_of(state: &AppState, request: &Request) -> &'static str {
     let Some(peer) = request.extensions().get::<Peer>() else { return "http" };
@@ -109,10 +106,8 @@ fn scheme_of(state: &AppState, request: &Request) -> &'static str {
 }
 
 /// How to get a credential (RFC 9728, section 5.1).
-fn challenge(scheme: &str, host: &Authority) -> HeaderValue {
-    let text = format!(
-        "Bearer resource_metadata=\"{scheme}://{host}/.well-known/oauth-protected-resource\""
-    );
+fn challenge(base: &str) -> HeaderValue {
+    let text = format!("Bearer resource_metadata=\"{base}/.well-known/oauth-protected-resource\"");
     HeaderValue::from_str(&text).expect("an authority is visible ASCII without quotes")
 }
 
@@ -140,9 +135,8 @@ mod tests {
 
     #[test]
     fn the_challenge_names_the_host_that_was_asked() {
-        let host = "memory.example:8443".parse().unwrap();
         assert_eq!(
-            challenge("https", &host),
+            challenge("https://memory.example:8443"),
             "Bearer resource_metadata=\"https://memory.example:8443\
              /.well-known/oauth-protected-resource\""
         );

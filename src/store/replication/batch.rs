@@ -103,7 +103,7 @@ impl Writer<'_> {
             let checked = match &incoming.op {
                 Ok(op) if is_foreign(op) => Err("it belongs to another cluster".to_owned()),
                 Ok(op) if op.dot != incoming.dot => Err(format!("it calls itself {}", op.dot)),
-                Ok(op) => rules::check_op(op).map(|()| op),
+                Ok(op) => rules::check_op(op, self.state.seal.as_ref()).map(|()| op),
                 Err(reason) => Err(reason.clone()),
             };
             match checked {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memnode_cluster::{CreateValues, Dot, OpKind, Record, UpdateValues};
+use memnode_cluster::{Clock, CreateValues, Dot, OpKind, Record, UpdateValues};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -13,11 +13,11 @@ use super::super::writer::Writer;
 use crate::Error;
 
 /// The metadata key that holds the value.
-const VALUE: &str = "value";
+pub(super) const VALUE: &str = "value";
 /// Longest key.
 const KEY_BYTES_MAX: usize = 1024;
 /// Says to SQLite which of its indexes lists reserved records.
-const IS_RESERVED: &str = "namespace >= '_' AND namespace < '`'";
+pub(super) const IS_RESERVED: &str = "namespace >= '_' AND namespace < '`'";
 
 impl Reader<'_> {
     /// The live records of a reserved namespace, by key.
@@ -57,17 +57,28 @@ impl Writer<'_> {
         key: &str,
         value: &Value,
     ) -> Result<Dot, StoreError> {
+        self.write_reserved_with(namespace, key, |_| value.to_string())
+    }
+
+    /// The same with a value that is made for the clock of the write.
+    pub(super) fn write_reserved_with(
+        &mut self,
+        namespace: &str,
+        key: &str,
+        value: impl FnOnce(Clock) -> String,
+    ) -> Result<Dot, StoreError> {
         if !is_reserved(namespace) || !(1..=KEY_BYTES_MAX).contains(&key.len()) {
             return Err(Error::invalid(format!("`{namespace}` cannot hold this key")).into());
         }
         // Unlike texts, keys that differ in case differ.
         let content_hash: [u8; 32] = Sha256::digest(key).into();
-        let (seconds, json) = (self.now(), value.to_string());
+        let seconds = self.now();
         let id = memnode_cluster::RecordId::new(namespace, &content_hash);
         let stored = record::load(self.connection(), &id)?;
         let is_live = stored.is_some_and(|stored| stored.record.is_live());
         let kind = if is_live { OpKind::Update } else { OpKind::Create };
         self.write_to(namespace, &content_hash, kind, None, |record, clock| {
+            let json = value(clock);
             if is_live {
                 let metadata = BTreeMap::from([(VALUE.to_owned(), Some(json))]);
                 let values =

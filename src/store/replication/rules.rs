@@ -5,6 +5,7 @@ use memnode_cluster::{Op, Part, Record, value};
 use serde_json::Value;
 
 use super::super::record::is_reserved;
+use super::seal::{self, Seal};
 use crate::memory::{
     METADATA_BYTES_MAX, Namespace, TAG_COUNT_MAX, Tag, validate_content, validate_memory_type,
     validate_metadata_value, validate_time,
@@ -16,11 +17,11 @@ const RESERVED_NAME_BYTES_MAX: usize = 64;
 /// Why something is refused, in words.
 type Checked = Result<(), String>;
 
-/// Checks an op.
-pub(super) fn check_op(op: &Op) -> Checked {
+/// Checks an op; `seal` proves what the cluster says of API keys.
+pub(super) fn check_op(op: &Op, seal: Option<&Seal>) -> Checked {
     check_namespace(&op.namespace)?;
     if is_reserved(&op.namespace) {
-        return Ok(());
+        return seal::check_op(op, seal);
     }
     let present = |(part, bytes): &(&Part, &Vec<u8>)| {
         matches!(part, Part::Tag(_)) && value::read_bool(bytes) == Some(true)
@@ -32,7 +33,8 @@ pub(super) fn check_op(op: &Op) -> Checked {
     check_parts(op.parts.iter().map(|(part, bytes)| (part, bytes.as_slice())))
 }
 
-/// Checks a whole record, which may have more tags and keys than one write could give it.
+/// Checks a whole record, which may have more tags and keys than one write could give it. A forged
+/// API key is taken in, as both sides must end with the same, and is good for nothing.
 pub(super) fn check_record(namespace: &str, record: &Record) -> Checked {
     check_namespace(namespace)?;
     if is_reserved(namespace) {
