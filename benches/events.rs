@@ -17,11 +17,13 @@ use axum::Router;
 use common::{Server, cpu_seconds, ms, percentile, status_mib, table, texts};
 use memnode::clock::now_seconds;
 use memnode::config::{
-    BackupConfig, BackupInterval, CorsOrigins, DedupConfig, EventsConfig, HttpConfig, Networks,
+    BackupConfig, BackupInterval, CorsOrigins, DedupConfig, EventsConfig, HttpConfig, LimitsConfig,
+    Networks, RateLimit, ToolLimits,
 };
 use memnode::embed::EmbedderChoice;
 use memnode::embed::lazy::LazyEmbedder;
 use memnode::http::AppState;
+use memnode::limit::Limits;
 use memnode::memory::Namespace;
 use memnode::service::{KeyParts, Service, ServiceParts};
 use memnode::store::{Store, StoreOptions};
@@ -172,6 +174,15 @@ async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
         trusted_proxies: Networks::default(),
     };
     let state = AppState {
+        limits: Arc::new(Limits::new(LimitsConfig {
+            reads: RateLimit::Off,
+            writes: RateLimit::Off,
+            searches: RateLimit::Off,
+            events: RateLimit::Off,
+            failures: RateLimit::Off,
+            tools: ToolLimits::default(),
+            caller_count_max: std::num::NonZeroUsize::MIN,
+        })),
         service,
         authenticator: KeyParts::open_to_all().authenticator,
         http: Arc::new(http),

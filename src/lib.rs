@@ -13,6 +13,7 @@ pub mod events;
 pub mod http;
 pub mod index;
 pub mod ingest;
+pub mod limit;
 pub mod machine;
 pub mod mcp;
 pub mod memory;

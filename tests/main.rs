@@ -37,6 +37,7 @@ mod import_export;
 mod import_large;
 mod index;
 mod keys;
+mod limits;
 mod mcp_client;
 mod mcp_http;
 mod mcp_modes;

@@ -83,7 +83,7 @@ impl Authenticator {
             Credential::Bearer(presented) | Credential::ApiKey(presented) => {
                 self.authenticate_key(presented, now_seconds())
             }
-            Credential::None if self.is_open() => Ok(Principal::full("anonymous")),
+            Credential::None if self.is_open() => Ok(Principal::full(principal::ANONYMOUS)),
             Credential::None => Err(Error::new(
                 Code::Unauthenticated,
                 "a credential is needed: send the API key as `Authorization: Bearer`, \

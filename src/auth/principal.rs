@@ -5,6 +5,9 @@ use super::scope::{Access, Scope};
 use crate::memory::{Namespace, NamespaceSet};
 use crate::{Code, Error, Result};
 
+/// The name of callers without a credential.
+pub(super) const ANONYMOUS: &str = "anonymous";
+
 /// A caller that has been recognised.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Principal {
@@ -59,6 +62,11 @@ impl Principal {
     pub(super) fn of_token(name: String, label: String, scopes: Vec<Scope>, until: f64) -> Self {
         let limits = KeyLimits::default();
         Principal { name, label, scopes, limits, proof: Proof::Token { until } }
+    }
+
+    /// Whether it presented no credential.
+    pub fn is_anonymous(&self) -> bool {
+        self.name == ANONYMOUS
     }
 
     /// Stable; idempotency keys are kept per name.

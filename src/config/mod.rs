@@ -13,6 +13,7 @@ mod directories;
 mod error;
 mod jwt;
 mod layers;
+mod limits;
 mod network;
 mod observe;
 mod parse;
@@ -36,6 +37,7 @@ pub use directories::Directories;
 pub use error::ConfigError;
 pub use jwt::{JwtAlgorithm, JwtIssuer, JwtIssuers, JwtKeys};
 pub use layers::{Source, environment};
+pub use limits::{LimitsConfig, Rate, RateLimit, ToolLimits};
 pub use network::{Network, Networks};
 pub use observe::{AuditConfig, OtelConfig, Sampler};
 pub use parse::duration;
@@ -55,6 +57,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Who may call.
     pub auth: AuthConfig,
+    /// How much each caller may ask for.
+    pub limits: LimitsConfig,
     /// What turns text into vectors.
     pub embed: EmbedConfig,
     /// Whether near-duplicates are refused.

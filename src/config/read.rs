@@ -11,6 +11,7 @@ use super::cluster;
 use super::directories::Directories;
 use super::error::ConfigError;
 use super::layers::{Given, Source, Sourced};
+use super::limits;
 use super::observe;
 use super::parse;
 use super::secret::REDACTED;
@@ -35,6 +36,7 @@ pub(super) fn config(
     let store = store(&mut reader)?;
     let http = access::http(&mut reader)?;
     let auth = access::auth(&mut reader, &http)?;
+    let limits = limits::read(&mut reader, &http)?;
     let embed = embed(&mut reader)?;
     let dedup = dedup(&mut reader)?;
     let events = events(&mut reader)?;
@@ -52,6 +54,7 @@ pub(super) fn config(
         store,
         http,
         auth,
+        limits,
         embed,
         dedup,
         events,

@@ -16,7 +16,9 @@ use super::extract::{
 use super::line::{LineCutter, LineResult, NDJSON, write_line};
 use super::memories::StoreRequest;
 use super::problem::Problem;
+use super::rate_limit::Cost;
 use crate::auth::Principal;
+use crate::limit::Budget;
 use crate::memory::{BATCH_COUNT_MAX, Idempotency, ImportItem};
 
 /// A memory to store, or what is wrong with it, and where it stands in the body.
@@ -94,9 +96,11 @@ pub async fn store_batch(
     Query(namespace): Query<NamespaceParameters>,
     sender: Sender,
     ack: Ack,
+    cost: Cost,
     batch: Batch,
 ) -> Result<Response, Problem> {
     namespace.one()?;
+    cost.take(Budget::Writes, batch.items.len())?;
     let (mut items, mut results) = (Vec::new(), Vec::new());
     for (position, item) in batch.items {
         match item.and_then(|item| item.into_memory(&namespace, &sender)) {

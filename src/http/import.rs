@@ -22,7 +22,9 @@ use super::extract::{
 };
 use super::line::{Line, LineCutter, LineResult, LineStatus, NDJSON, write_line};
 use super::problem::{Input, Problem};
+use super::rate_limit::Cost;
 use crate::auth::Principal;
+use crate::limit::Budget;
 use crate::memory::{ImportItem, NewMemory};
 use crate::service::Service;
 use crate::{Code, Error};
@@ -170,6 +172,7 @@ pub async fn import(
     Query(parameters): Query<ImportParameters>,
     headers: HeaderMap,
     ack: Ack,
+    cost: Cost,
     body: Body,
 ) -> Result<Response, Problem> {
     refuse_ack(&ack)?;
@@ -182,7 +185,7 @@ pub async fn import(
         results: parameters.results,
         namespace,
     };
-    let import = Import::new(state.service, who, options, body);
+    let import = Import::new(state.service, who, options, cost, body);
     let results = stream::unfold(import, |mut import| async move {
         import.step().await.map(|lines| (Ok::<_, Error>(Bytes::from(lines)), import))
     });
@@ -224,6 +227,7 @@ struct Import {
     service: Service,
     who: Principal,
     options: Options,
+    cost: Cost,
     body: BodyDataStream,
     cutter: LineCutter,
     waiting: VecDeque<Line>,
@@ -235,12 +239,13 @@ struct Import {
 }
 
 impl Import {
-    fn new(service: Service, who: Principal, options: Options, body: Body) -> Self {
+    fn new(service: Service, who: Principal, options: Options, cost: Cost, body: Body) -> Self {
         let summary = ImportSummary { dry_run: options.is_dry_run, ..ImportSummary::default() };
         Import {
             service,
             who,
             options,
+            cost,
             body: body.into_data_stream(),
             cutter: LineCutter::default(),
             waiting: VecDeque::new(),
@@ -261,6 +266,7 @@ impl Import {
                 self.summary.done = self.summary.code.is_none();
                 write_line(&mut out, &self.summary);
             } else {
+                self.cost.take_when_possible(Budget::Writes, chunk.len()).await;
                 self.store(chunk, &mut out).await;
             }
         }

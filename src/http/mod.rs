@@ -30,6 +30,7 @@ mod metrics;
 mod phrases;
 mod problem;
 mod purge;
+mod rate_limit;
 mod search;
 mod webhooks;
 
@@ -57,6 +58,7 @@ use utoipa_axum::routes;
 
 use crate::auth::Authenticator;
 use crate::config::{CorsOrigins, HttpConfig};
+use crate::limit::Limits;
 use crate::service::Service;
 use extract::{ACK, POSITION};
 use layer::problems::{panicked, unknown_method, unknown_path};
@@ -73,6 +75,8 @@ pub struct AppState {
     pub authenticator: Arc<Authenticator>,
     /// Addresses and limits.
     pub http: Arc<HttpConfig>,
+    /// How much each caller may ask for.
+    pub limits: Arc<Limits>,
 }
 
 /// Marks requests, as an extension, that came over the node's local socket or from within: their
@@ -176,6 +180,7 @@ fn quick() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::rotate))
         .routes(routes!(webhooks::webhooks))
         .routes(routes!(maintenance::reembed_start, maintenance::reembed_status))
+        .routes(routes!(rate_limit::limits))
         .routes(routes!(index::status))
         .routes(routes!(index::rebuild))
         .routes(routes!(backup::status))
@@ -203,6 +208,8 @@ fn with_layers(router: Router, state: AppState) -> Router {
     let no_store = HeaderValue::from_static("no-store");
     let no_sniff = HeaderValue::from_static("nosniff");
     let router = router
+        .layer(from_fn_with_state(state.clone(), layer::limit::limit))
+        .layer(from_fn_with_state(state.clone(), layer::limit::failures))
         .layer(from_fn_with_state(state.clone(), layer::after::after))
         .layer(from_fn_with_state(state.clone(), layer::access::access));
     let router = match cors(&state.http.cors_origins) {
@@ -224,8 +231,16 @@ fn with_layers(router: Router, state: AppState) -> Router {
 /// Tells browsers which pages may call; `None` when only the node's own may.
 fn cors(origins: &CorsOrigins) -> Option<CorsLayer> {
     let exposed = [ETAG, RETRY_AFTER, WWW_AUTHENTICATE].into_iter().chain(
-        ["x-request-id", "mcp-session-id", "mcp-protocol-version", ACK, POSITION]
-            .map(HeaderName::from_static),
+        [
+            "x-request-id",
+            "mcp-session-id",
+            "mcp-protocol-version",
+            rate_limit::RATE_LIMIT,
+            rate_limit::RATE_LIMIT_POLICY,
+            ACK,
+            POSITION,
+        ]
+        .map(HeaderName::from_static),
     );
     let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let layer = CorsLayer::new()

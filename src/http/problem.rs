@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::rate_limit::{add_fields, seconds};
+use crate::limit::Exceeded;
 use crate::{Code, Error};
 
 /// The media type of every failure.
@@ -29,6 +31,7 @@ struct Parts {
     detail: Detail,
     retry_after_s: Option<u32>,
     error: Option<Error>,
+    limit: Option<Exceeded>,
 }
 
 /// Why: a sentence, or for a body that is not valid the list of its faults.
@@ -133,6 +136,20 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "memory_not_found", "Memory not found")
     }
 
+    /// Too much was asked for; says when to ask again.
+    pub fn limited(exceeded: &Exceeded) -> Self {
+        let error = Error::from(exceeded);
+        let seconds = u32::try_from(seconds(exceeded.retry_after)).unwrap_or(u32::MAX).max(1);
+        Problem(Arc::new(Parts {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: error.reason,
+            detail: Detail::Text(error.detail.clone()),
+            retry_after_s: Some(seconds),
+            error: Some(error),
+            limit: Some(exceeded.clone()),
+        }))
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.0.status
@@ -170,7 +187,14 @@ impl Problem {
     }
 
     fn from_parts(status: StatusCode, code: &'static str, detail: Detail) -> Self {
-        Problem(Arc::new(Parts { status, code, detail, retry_after_s: None, error: None }))
+        Problem(Arc::new(Parts {
+            status,
+            code,
+            detail,
+            retry_after_s: None,
+            error: None,
+            limit: None,
+        }))
     }
 
     fn from_error(error: Error, input: Input) -> Self {
@@ -182,7 +206,8 @@ impl Problem {
             _ => Detail::Text(error.detail.clone()),
         };
         let code = error.reason;
-        Problem(Arc::new(Parts { status, code, detail, retry_after_s, error: Some(error) }))
+        let error = Some(error);
+        Problem(Arc::new(Parts { status, code, detail, retry_after_s, error, limit: None }))
     }
 }
 
@@ -199,6 +224,9 @@ impl IntoResponse for Problem {
         response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
         if let Some(seconds) = self.0.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(exceeded) = &self.0.limit {
+            add_fields(response.headers_mut(), &exceeded.standing);
         }
         response.extensions_mut().insert(self);
         response

@@ -19,6 +19,7 @@ use super::error::{error_data, tool_result};
 use super::tools::{self, ToolName};
 use super::{Caller, McpServer, completion, prompts, resources};
 use crate::auth::Principal;
+use crate::limit::{Budget, Meter};
 use crate::telemetry::{self, Traceparent};
 use crate::{Code, Error, Result};
 
@@ -64,12 +65,30 @@ impl McpServer {
         })
     }
 
+    /// Takes a call from the buckets of an HTTP caller; others have none.
+    fn take(
+        context: &RequestContext<RoleServer>,
+        budget: Budget,
+        tool: Option<ToolName>,
+    ) -> Result<()> {
+        let parts = context.extensions.get::<http::request::Parts>();
+        let Some(meter) = parts.and_then(|parts| parts.extensions.get::<Meter>()) else {
+            return Ok(());
+        };
+        if let Some(tool) = tool {
+            meter.take_tool(tool.name()).map_err(|exceeded| Error::from(&exceeded))?;
+        }
+        meter.take(budget, 1).map_err(|exceeded| Error::from(&exceeded))?;
+        Ok(())
+    }
+
     async fn run_tool(
         &self,
         tool: ToolName,
         arguments: tools::Arguments,
         context: &RequestContext<RoleServer>,
     ) -> Result<tools::Outcome> {
+        McpServer::take(context, tool.budget(), Some(tool))?;
         let arguments = Value::Object(arguments);
         let key = call::key(&context.meta.0.0, tool.name(), &arguments)?;
         let call = self.call(context, key)?;
@@ -180,6 +199,8 @@ impl ServerHandler for McpServer {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        McpServer::take(&context, resources::budget(&request.uri), None)
+            .map_err(|error| error_data(&error))?;
         let call = self.call(&context, None).map_err(|error| error_data(&error))?;
         let result = resources::read(&call, &request.uri).await;
         result.map(Into::into).map_err(|error| error_data(&error))

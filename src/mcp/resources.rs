@@ -9,6 +9,7 @@ use super::call::{Call, Conditions};
 use super::percent;
 use super::tools::Counts;
 use super::view::{HitView, MemoryView};
+use crate::limit::Budget;
 use crate::memory::{
     Filter, ListQuery, NamespaceSet, PageAt, RESULT_COUNT_MAX, SearchMode, SearchQuery, TagCount,
     TagMatch, normalise_tags,
@@ -21,6 +22,12 @@ const MIME_TYPE: &str = "application/json";
 const SEARCH_LIMIT: usize = 10;
 /// Tags that are listed as resources of their own.
 const TAG_COUNT_LISTED: usize = 5;
+
+/// What pays for reading a resource.
+pub(super) fn budget(uri: &str) -> Budget {
+    let searches = uri.strip_prefix(SCHEME).is_some_and(|rest| rest.starts_with("search/"));
+    if searches { Budget::Searches } else { Budget::Reads }
+}
 
 /// What a URI asks for.
 #[derive(Debug, PartialEq, Eq)]

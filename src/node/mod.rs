@@ -29,6 +29,7 @@ use crate::config::{Config, ConfigError};
 use crate::embed::EmbedderChoice;
 use crate::embed::lazy::LazyEmbedder;
 use crate::http::{AppState, LocalCaller};
+use crate::limit::Limits;
 use crate::mcp::{Caller, IngestPaths, McpHttpOptions, McpOptions, McpServer};
 use crate::replica::{Replica, ReplicaError, ReplicaParts};
 use crate::service::{Service, ServiceParts};
@@ -140,6 +141,7 @@ impl Node {
             service: service.clone(),
             authenticator,
             http: Arc::new(config.http.clone()),
+            limits: Arc::new(Limits::new(config.limits.clone())),
         };
         let router = crate::http::router(state, mcp_route(config, &service, &shutdown));
         let mcp = local_mcp(config, &service);

@@ -5,6 +5,7 @@ mod batch;
 mod change;
 mod cluster;
 mod duplicates;
+mod gate;
 mod index_state;
 mod indexing;
 mod inspect;
@@ -110,6 +111,7 @@ pub struct Service {
     index_is_kept: Arc<AtomicBool>,
     backups: Arc<backup::Backups>,
     observed: Arc<observe::Observed>,
+    gate: Arc<gate::Gate>,
 }
 
 /// State of the model.
@@ -149,6 +151,7 @@ impl Service {
             index_is_kept: Arc::default(),
             backups,
             observed: Arc::default(),
+            gate: Arc::new(gate::Gate::new()),
         }
     }
 

@@ -1,8 +1,10 @@
 //! The part of the table about who reaches the node, and how.
 
-use super::{BOOL, BYTES, FILE, SECRET, Setting, kind, setting};
+use super::{BOOL, BYTES, FILE, Kind, SECRET, Setting, kind, setting};
 
-/// The settings of `http` and `auth`.
+const RATE: Kind = kind("RATE", "off, or a rate such as 100/s, 600/m burst 50 or 50/h");
+
+/// The settings of `http`, `auth` and `limits`.
 pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "http.enabled",
@@ -109,5 +111,54 @@ pub(super) const SETTINGS: &[Setting] = &[
         "allow-anonymous",
         BOOL,
         "Serve calls without a key; default: only on loopback with no key set",
+    ),
+    setting(
+        "limits.reads",
+        "MEMNODE_LIMIT_READS",
+        "limit-reads",
+        RATE,
+        "Reads that one caller may ask for",
+    ),
+    setting(
+        "limits.writes",
+        "MEMNODE_LIMIT_WRITES",
+        "limit-writes",
+        RATE,
+        "Writes that one caller may ask for",
+    ),
+    setting(
+        "limits.searches",
+        "MEMNODE_LIMIT_SEARCHES",
+        "limit-searches",
+        RATE,
+        "Searches that one caller may ask for",
+    ),
+    setting(
+        "limits.events",
+        "MEMNODE_LIMIT_EVENTS",
+        "limit-events",
+        RATE,
+        "Event streams that one caller may open",
+    ),
+    setting(
+        "limits.failures",
+        "MEMNODE_LIMIT_FAILURES",
+        "limit-failures",
+        RATE,
+        "Wrong credentials of one address",
+    ),
+    setting(
+        "limits.tools",
+        "MEMNODE_LIMIT_TOOLS",
+        "limit-tools",
+        kind("LIST", "up to 64 items such as memory_ingest=10/m"),
+        "Limits of single MCP tools, comma between",
+    ),
+    setting(
+        "limits.callers_max",
+        "MEMNODE_LIMIT_CALLERS_MAX",
+        "limit-callers-max",
+        kind("COUNT", "a whole number from 16 to 10000000"),
+        "Callers that limits tell apart",
     ),
 ];

@@ -80,6 +80,13 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
         ],
     ),
     ("auth.allow_anonymous", ["true", "FALSE"], ["true", "false"]),
+    ("limits.reads", ["off", "100/s"], ["off", "100/s"]),
+    ("limits.writes", ["600/m burst 5", "1/h"], ["600/m burst 5", "1/h"]),
+    ("limits.searches", ["7/m burst 1", "7/s"], ["7/m", "7/s"]),
+    ("limits.events", ["9/s", "off"], ["9/s", "off"]),
+    ("limits.failures", ["3/s", "off"], ["3/s", "off"]),
+    ("limits.tools", ["a=1/s", "b=2/m,a=1/s"], ["a=1/s", "a=1/s,b=2/m"]),
+    ("limits.callers_max", ["16", "10000000"], ["16", "10000000"]),
     ("embed.embedder", ["onnx", "builtin"], ["onnx", "builtin"]),
     ("embed.model_dir", ["/model", "model"], ["/model", "model"]),
     ("embed.dir", ["/onnx", "~"], ["/onnx", "/home/ada"]),
@@ -179,6 +186,17 @@ fn shown(loaded: &Loaded, key: &str) -> String {
 }
 
 #[test]
+fn what_others_can_reach_is_limited() {
+    let flags = [("http.host", "0.0.0.0"), ("auth.api_key", "s3cret")];
+    let limits = load_flags(&flags).unwrap().config.limits;
+    let rates = [limits.reads, limits.writes, limits.searches, limits.events, limits.failures];
+    let rates = rates.map(|limit| limit.rate().expect("a limit").to_string());
+    assert_eq!(rates, ["5000/s", "2000/s", "500/s", "20/s", "5/s"]);
+    let flags = [flags[0], flags[1], ("limits.reads", "off")];
+    assert_eq!(load_flags(&flags).unwrap().config.limits.reads, RateLimit::Off);
+}
+
+#[test]
 fn the_defaults_are_what_their_comments_say() {
     let loaded = load_flags(&[]).unwrap();
     let Config {
@@ -187,6 +205,7 @@ fn the_defaults_are_what_their_comments_say() {
         store,
         http,
         auth,
+        limits,
         embed,
         dedup,
         events,
@@ -221,6 +240,8 @@ fn the_defaults_are_what_their_comments_say() {
     assert!(auth.api_key.is_none());
     assert_eq!((auth.api_key_file, auth.anonymous), (None, Anonymous::UntilThereAreKeys));
     assert!(cluster.secret.is_none() && cluster.secret_file.is_none());
+    assert_eq!((limits.reads, limits.failures), (RateLimit::Off, RateLimit::Off));
+    assert_eq!((limits.tools, limits.caller_count_max.get()), (ToolLimits::default(), 10_000));
     assert_eq!(embed.model_dir, Path::new("/home/ada/.cache/memnode/model"));
     assert!(matches!(embed.embedder, EmbedderConfig::Builtin));
     assert_eq!((dedup.enabled, dedup.threshold, dedup.time_window_hours), (false, 0.85, 24));

@@ -15,7 +15,10 @@ impl FromRequestParts<AppState> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        authenticate_parts(parts, &state.authenticator).await
+        match parts.extensions.get::<Principal>() {
+            Some(known) => Ok(known.clone()),
+            None => authenticate_parts(parts, &state.authenticator).await,
+        }
     }
 }
 

@@ -6,5 +6,6 @@ pub mod authenticate;
 pub mod client;
 pub mod deadline;
 pub mod drain;
+pub mod limit;
 pub mod problems;
 pub mod trace;

@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 
 use super::call::Call;
 use super::schema;
+use crate::limit::Budget;
 use crate::{Error, Result};
 
 pub(super) use aliases::resolve;
@@ -113,6 +114,20 @@ impl ToolName {
             ToolName::Health => "checking database health",
             ToolName::Stats => "getting statistics",
             ToolName::Ingest => "ingesting documents",
+        }
+    }
+
+    /// What pays for a call.
+    pub(super) fn budget(self) -> Budget {
+        match self {
+            ToolName::Search => Budget::Searches,
+            ToolName::List | ToolName::Health | ToolName::Stats => Budget::Reads,
+            ToolName::Store
+            | ToolName::StoreSession
+            | ToolName::Delete
+            | ToolName::Update
+            | ToolName::Cleanup
+            | ToolName::Ingest => Budget::Writes,
         }
     }
 

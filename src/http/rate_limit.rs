@@ -1,0 +1,150 @@
+//! `/api/admin/limits`, and limits in the words of HTTP.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::AppState;
+use super::problem::Problem;
+use crate::auth::{Access, Principal};
+use crate::config::Rate;
+use crate::limit::{Budget, Meter, OwnRates, Standing};
+
+/// What is left of a quota (draft-ietf-httpapi-ratelimit-headers).
+pub const RATE_LIMIT: &str = "ratelimit";
+/// The quota (the same).
+pub const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+
+/// What a handler takes for the request.
+pub struct Cost(Option<Meter>);
+
+impl Cost {
+    /// Takes `cost`, or fails with status 429.
+    ///
+    /// # Errors
+    /// Status 429, and nothing was taken.
+    pub fn take(&self, budget: Budget, cost: usize) -> Result<(), Problem> {
+        let Some(meter) = &self.0 else { return Ok(()) };
+        meter.take(budget, cost).map(drop).map_err(|exceeded| Problem::limited(&exceeded))
+    }
+
+    /// Takes `cost` as soon as there is so much.
+    pub async fn take_when_possible(&self, budget: Budget, cost: usize) {
+        if let Some(meter) = &self.0 {
+            meter.take_when_possible(budget, cost).await;
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Cost {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Cost(parts.extensions.get::<Meter>().cloned()))
+    }
+}
+
+/// The rates that a principal has in place of the usual ones.
+pub fn own_rates(principal: &Principal) -> OwnRates {
+    let limits = principal.limits();
+    let a_minute = |count: Option<u32>| {
+        count.and_then(NonZeroU32::new).map(|count| Rate::new(count, Duration::from_mins(1), None))
+    };
+    OwnRates {
+        reads: a_minute(limits.reads),
+        writes: a_minute(limits.writes),
+        searches: a_minute(limits.searches),
+        events: a_minute(limits.events),
+    }
+}
+
+/// Writes how a bucket stands into the header fields of an answer.
+pub fn add_fields(headers: &mut HeaderMap, standing: &Standing) {
+    let Standing { name, rate, remaining, full_after } = standing;
+    let window = rate.period.mul_f64(f64::from(rate.burst.get()) / f64::from(rate.count.get()));
+    let policy = format!("\"{name}\";q={};w={}", rate.burst, seconds(window));
+    let left = format!("\"{name}\";r={remaining};t={}", seconds(*full_after));
+    for (field, value) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)] {
+        let value = HeaderValue::from_str(&value).expect("names of limits are visible ASCII");
+        headers.insert(HeaderName::from_static(field), value);
+    }
+}
+
+/// Whole seconds, rounded up.
+pub fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+/// What callers may ask for.
+#[derive(Serialize, ToSchema)]
+pub struct LimitList {
+    /// What is limited for every caller.
+    budgets: Vec<BudgetLimit>,
+    /// Limits of single MCP tools.
+    tools: Vec<ToolLimit>,
+    /// Buckets that are kept now: one for each caller and budget that was used lately.
+    bucket_count: usize,
+}
+
+/// One budget.
+#[derive(Serialize, ToSchema)]
+struct BudgetLimit {
+    /// `reads`, `writes`, `searches`, `events` or `failures`.
+    #[schema(example = "searches")]
+    name: &'static str,
+    /// The rate; null for no limit.
+    #[schema(required, example = "500/s")]
+    rate: Option<String>,
+    /// How many may come at once after a silence; null for no limit.
+    #[schema(required)]
+    burst: Option<u32>,
+}
+
+/// One tool.
+#[derive(Serialize, ToSchema)]
+struct ToolLimit {
+    /// Its name.
+    #[schema(example = "memory_ingest")]
+    tool: String,
+    /// The rate.
+    #[schema(example = "10/m")]
+    rate: String,
+    /// How many may come at once after a silence.
+    burst: u32,
+}
+
+/// The rate limits of this node
+///
+/// What one caller may ask for, unless its key has limits of its own.
+#[utoipa::path(get, path = "/api/admin/limits", tag = "admin",
+    responses((status = 200, body = LimitList, description = "The limits.")))]
+pub async fn limits(
+    State(state): State<AppState>,
+    who: Principal,
+) -> Result<Json<LimitList>, Problem> {
+    who.require_everywhere(Access::Admin)?;
+    let budget = |budget: Budget| {
+        let rate = state.limits.usual(budget);
+        BudgetLimit {
+            name: budget.name(),
+            rate: rate.map(|rate| rate.to_string()),
+            burst: rate.map(|rate| rate.burst.get()),
+        }
+    };
+    let tool = |(tool, rate): (&String, &Rate)| ToolLimit {
+        tool: tool.clone(),
+        rate: rate.to_string(),
+        burst: rate.burst.get(),
+    };
+    Ok(Json(LimitList {
+        budgets: Budget::ALL.map(budget).into(),
+        tools: state.limits.config().tools.0.iter().map(tool).collect(),
+        bucket_count: state.limits.bucket_count(),
+    }))
+}
