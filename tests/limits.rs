@@ -54,6 +54,9 @@ fn writes_beyond_the_limit_are_refused_and_reads_go_on() {
     assert_eq!(total(&client), 3);
     client.post("/api/search", json!({"query": "note"})).expect(200);
     expect_limited(client.delete("/api/memories/00"), "writes");
+    let metrics = client.get("/metrics").expect(200).text();
+    let counted = "memnode_rate_limited_total{budget=\"writes\"} 2";
+    assert!(metrics.lines().any(|line| line == counted), "{metrics}");
     // Probes never pay.
     for probe in ["/livez", "/readyz", "/api/health"] {
         assert_eq!(client.get(probe).expect(200).header("ratelimit"), None);

@@ -14,7 +14,8 @@ use super::AppState;
 use super::problem::Problem;
 use crate::auth::{Access, Principal};
 use crate::config::Rate;
-use crate::limit::{Budget, Meter, OwnRates, Standing};
+use crate::limit::{Budget, Exceeded, Meter, OwnRates, Standing};
+use crate::telemetry::metrics;
 
 /// What is left of a quota (draft-ietf-httpapi-ratelimit-headers).
 pub const RATE_LIMIT: &str = "ratelimit";
@@ -31,7 +32,7 @@ impl Cost {
     /// Status 429, and nothing was taken.
     pub fn take(&self, budget: Budget, cost: usize) -> Result<(), Problem> {
         let Some(meter) = &self.0 else { return Ok(()) };
-        meter.take(budget, cost).map(drop).map_err(|exceeded| Problem::limited(&exceeded))
+        meter.take(budget, cost).map(drop).map_err(|exceeded| refused(&exceeded))
     }
 
     /// Takes `cost` as soon as there is so much.
@@ -48,6 +49,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Cost {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         Ok(Cost(parts.extensions.get::<Meter>().cloned()))
     }
+}
+
+/// The refusal, which is counted.
+pub fn refused(exceeded: &Exceeded) -> Problem {
+    metrics().rate_limited(exceeded.budget);
+    Problem::limited(exceeded)
 }
 
 /// The rates that a principal has in place of the usual ones.

@@ -17,6 +17,7 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformati
 /// A bucket with the rate at which it fills.
 pub(super) struct Bucket {
     name: Arc<str>,
+    kind: &'static str,
     rate: Rate,
     limiter: Limiter,
     /// Until when the last refusal holds.
@@ -25,9 +26,9 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A full one.
-    pub(super) fn new(name: Arc<str>, rate: Rate) -> Self {
+    pub(super) fn new(name: Arc<str>, kind: &'static str, rate: Rate) -> Self {
         let limiter = RateLimiter::direct(quota(rate)).with_middleware();
-        Bucket { name, rate, limiter, refused_until: Mutex::default() }
+        Bucket { name, kind, rate, limiter, refused_until: Mutex::default() }
     }
 
     pub(super) fn rate(&self) -> Rate {
@@ -44,7 +45,7 @@ impl Bucket {
                 let now = self.limiter.clock().now();
                 let retry_after = not_until.wait_time_from(now);
                 *self.refused_until.lock() = Some(now + retry_after.into());
-                Err(Exceeded { standing: self.standing(0), retry_after })
+                Err(Exceeded { budget: self.kind, standing: self.standing(0), retry_after })
             }
         }
     }
@@ -56,7 +57,7 @@ impl Bucket {
         if left.is_zero() {
             return Ok(());
         }
-        Err(Exceeded { standing: self.standing(0), retry_after: left })
+        Err(Exceeded { budget: self.kind, standing: self.standing(0), retry_after: left })
     }
 
     fn standing(&self, remaining: u32) -> Standing {

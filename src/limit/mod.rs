@@ -121,6 +121,8 @@ pub struct Standing {
 /// Too much was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exceeded {
+    /// The name of the budget, `tools` for a tool.
+    pub budget: &'static str,
     /// How the bucket stands.
     pub standing: Standing,
     /// After how long the same request is let through, if nothing else is asked.
@@ -144,6 +146,16 @@ impl From<&Exceeded> for Error {
 enum Purpose {
     Budget(Budget),
     Tool(Arc<str>),
+}
+
+impl Purpose {
+    /// What a bucket for it is called: by itself, and among others of its kind.
+    fn names(&self) -> (Arc<str>, &'static str) {
+        match self {
+            Purpose::Budget(budget) => (budget.name().into(), budget.name()),
+            Purpose::Tool(tool) => (Arc::clone(tool), "tools"),
+        }
+    }
 }
 
 /// The buckets of all callers.
@@ -179,8 +191,7 @@ impl Limits {
         cost: u32,
     ) -> Result<Option<Standing>, Exceeded> {
         let Some(rate) = own.of(budget).or_else(|| self.usual(budget)) else { return Ok(None) };
-        let purpose = Purpose::Budget(budget);
-        self.bucket(caller, purpose, budget.name().into(), rate).take(cost).map(Some)
+        self.bucket(caller, Purpose::Budget(budget), rate).take(cost).map(Some)
     }
 
     /// Takes a call of a tool; `None` when it has no limit of its own.
@@ -189,9 +200,7 @@ impl Limits {
     /// [`Exceeded`], and then nothing is taken.
     pub fn take_tool(&self, caller: &Caller, tool: &str) -> Result<Option<Standing>, Exceeded> {
         let Some(rate) = self.config.tools.0.get(tool).copied() else { return Ok(None) };
-        let name: Arc<str> = tool.into();
-        let purpose = Purpose::Tool(Arc::clone(&name));
-        self.bucket(caller, purpose, name, rate).take(1).map(Some)
+        self.bucket(caller, Purpose::Tool(tool.into()), rate).take(1).map(Some)
     }
 
     /// Whether the last refusal of a bucket is over; nothing is taken.
@@ -224,14 +233,15 @@ impl Limits {
         self.buckets.lock().len()
     }
 
-    fn bucket(&self, caller: &Caller, purpose: Purpose, name: Arc<str>, rate: Rate) -> Arc<Bucket> {
+    fn bucket(&self, caller: &Caller, purpose: Purpose, rate: Rate) -> Arc<Bucket> {
         let mut buckets = self.buckets.lock();
+        let (name, kind) = purpose.names();
         let key = (caller.clone(), purpose);
         match buckets.get(&key) {
             Some(bucket) if bucket.rate() == rate => Arc::clone(bucket),
             // A rate that was changed begins with a full bucket.
             _ => {
-                let bucket = Arc::new(Bucket::new(name, rate));
+                let bucket = Arc::new(Bucket::new(name, kind, rate));
                 buckets.push(key, Arc::clone(&bucket));
                 bucket
             }

@@ -19,7 +19,7 @@ use super::error::{error_data, tool_result};
 use super::tools::{self, ToolName};
 use super::{Caller, McpServer, completion, prompts, resources};
 use crate::auth::Principal;
-use crate::limit::{Budget, Meter};
+use crate::limit::{Budget, Exceeded, Meter};
 use crate::telemetry::{self, Traceparent};
 use crate::{Code, Error, Result};
 
@@ -75,11 +75,14 @@ impl McpServer {
         let Some(meter) = parts.and_then(|parts| parts.extensions.get::<Meter>()) else {
             return Ok(());
         };
+        let refused = |exceeded: Exceeded| {
+            telemetry::metrics().rate_limited(exceeded.budget);
+            Error::from(&exceeded)
+        };
         if let Some(tool) = tool {
-            meter.take_tool(tool.name()).map_err(|exceeded| Error::from(&exceeded))?;
+            meter.take_tool(tool.name()).map_err(refused)?;
         }
-        meter.take(budget, 1).map_err(|exceeded| Error::from(&exceeded))?;
-        Ok(())
+        meter.take(budget, 1).map(drop).map_err(refused)
     }
 
     async fn run_tool(

@@ -19,7 +19,7 @@ const GROUP_COUNTS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 128.0, 256.0];
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 /// What callers have budgets of.
-pub const BUDGETS: [&str; 4] = ["read", "write", "search", "stream"];
+pub const BUDGETS: [&str; 6] = ["reads", "writes", "searches", "events", "failures", "tools"];
 
 /// The instruments of a process.
 pub struct Metrics {
@@ -268,7 +268,7 @@ mod tests {
              status=\"2xx\"} 1",
             "memnode_http_requests_total{method=\"other\",route=\"/x\",status=\"429\"} 1",
             "memnode_searches_slow_total 1",
-            "memnode_rate_limited_total{budget=\"write\"} 0",
+            "memnode_rate_limited_total{budget=\"writes\"} 0",
             "memnode_store_writes_waiting 1",
         ] {
             assert!(text.contains(line), "no {line}\n{text}");

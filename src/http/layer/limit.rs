@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use crate::auth::{ClientAddress, Principal};
 use crate::http::extract::authenticate_parts;
 use crate::http::problem::Problem;
-use crate::http::rate_limit::{add_fields, own_rates};
+use crate::http::rate_limit::{add_fields, own_rates, refused};
 use crate::http::{AppState, LocalCaller};
 use crate::limit::{Budget, Caller, Meter, OwnRates};
 
@@ -19,7 +19,7 @@ pub async fn failures(State(state): State<AppState>, request: Request, next: Nex
     };
     let caller = Caller::at(address);
     if let Err(exceeded) = state.limits.check(&caller, Budget::Failures) {
-        return Problem::limited(&exceeded).into_response();
+        return refused(&exceeded).into_response();
     }
     let response = next.run(request).await;
     let problem = response.extensions().get::<Problem>();
@@ -29,7 +29,7 @@ pub async fn failures(State(state): State<AppState>, request: Request, next: Nex
     if problem.is_some_and(is_wrong) {
         let own = OwnRates::default();
         if let Err(exceeded) = state.limits.take(&caller, &own, Budget::Failures, 1) {
-            return Problem::limited(&exceeded).into_response();
+            return refused(&exceeded).into_response();
         }
     }
     response
@@ -47,7 +47,7 @@ pub async fn limit(State(state): State<AppState>, request: Request, next: Next) 
     let Some((caller, own)) = caller_of(&request) else { return next.run(request).await };
     let meter = Meter::new(state.limits, caller, own);
     let standing = match budget_of(&request).map(|budget| meter.take(budget, 1)) {
-        Some(Err(exceeded)) => return Problem::limited(&exceeded).into_response(),
+        Some(Err(exceeded)) => return refused(&exceeded).into_response(),
         Some(Ok(standing)) => standing,
         None => None,
     };
