@@ -171,8 +171,7 @@ pub async fn import(
     Query(namespace): Query<NamespaceParameters>,
     Query(parameters): Query<ImportParameters>,
     headers: HeaderMap,
-    ack: Ack,
-    cost: Cost,
+    (ack, cost): (Ack, Cost),
     body: Body,
 ) -> Result<Response, Problem> {
     refuse_ack(&ack)?;
