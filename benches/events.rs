@@ -17,8 +17,8 @@ use axum::Router;
 use common::{Server, cpu_seconds, ms, percentile, status_mib, table, texts};
 use memnode::clock::now_seconds;
 use memnode::config::{
-    BackupConfig, BackupInterval, CorsOrigins, DedupConfig, EventsConfig, HttpConfig, LimitsConfig,
-    Networks, RateLimit, ToolLimits,
+    AuditConfig, BackupConfig, BackupInterval, CorsOrigins, DedupConfig, EventsConfig, HttpConfig,
+    LimitsConfig, Networks, RateLimit, ToolLimits,
 };
 use memnode::embed::EmbedderChoice;
 use memnode::embed::lazy::LazyEmbedder;
@@ -147,6 +147,7 @@ async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
         embedder: LazyEmbedder::start(EmbedderChoice::Builtin { model_dir }),
         dedup: DedupConfig { enabled: false, threshold: 0.85, time_window_hours: 24 },
         events: EventsConfig { heartbeat: Duration::from_secs(30), log_rows_max: 100_000 },
+        audit: AuditConfig { days: 90, reads: false },
         backup: BackupConfig {
             dir: path.with_extension("backups"),
             enabled: false,

@@ -1,5 +1,6 @@
 //! Black-box tests: real processes, real files, real clients.
 
+mod audit;
 mod backup;
 mod browser_away;
 mod browser_pages;

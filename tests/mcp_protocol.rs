@@ -6,7 +6,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use memnode::auth::Principal;
-use memnode::config::{BackupConfig, BackupInterval, DedupConfig, EventsConfig};
+use memnode::config::{AuditConfig, BackupConfig, BackupInterval, DedupConfig, EventsConfig};
 use memnode::embed::lazy::LazyEmbedder;
 use memnode::embed::{EmbedError, Embedder, ModelId};
 use memnode::mcp::{
@@ -65,6 +65,7 @@ fn server() -> (TempDir, McpServer) {
         embedder: LazyEmbedder::loaded(Arc::new(Letters(model))),
         dedup: DedupConfig { enabled: false, threshold: 0.85, time_window_hours: 24 },
         events: EventsConfig { heartbeat: Duration::from_secs(30), log_rows_max: 10_000 },
+        audit: AuditConfig { days: 90, reads: false },
         backup: BackupConfig {
             dir: directory.path().join("backups"),
             enabled: false,

@@ -3,6 +3,7 @@
 mod client;
 mod jwt;
 mod key;
+mod noted;
 mod principal;
 mod scope;
 mod ticket;
@@ -10,6 +11,7 @@ mod ticket;
 pub use client::ClientAddress;
 pub use jwt::{IssuerError, Issuers};
 pub use key::{ApiKey, KeyLimits, KeyTable, KeyText, NewKey, revocation};
+pub use noted::Noted;
 pub use principal::Principal;
 pub use scope::{Access, Scope};
 pub use ticket::TICKET_LIFETIME;

@@ -1,6 +1,7 @@
 //! Who is calling, and what it may do.
 
 use super::key::{ApiKey, KeyLimits};
+use super::noted;
 use super::scope::{Access, Scope};
 use crate::memory::{Namespace, NamespaceSet};
 use crate::{Code, Error, Result};
@@ -106,6 +107,7 @@ impl Principal {
     /// # Errors
     /// `Forbidden`, naming the missing scope.
     pub fn require(&self, access: Access, namespace: &Namespace) -> Result<()> {
+        noted::note(self, access, namespace.as_str());
         if self.may(access, namespace) {
             return Ok(());
         }
@@ -117,6 +119,7 @@ impl Principal {
     /// # Errors
     /// `Forbidden`, naming the missing scope.
     pub fn require_everywhere(&self, access: Access) -> Result<()> {
+        noted::note(self, access, "*");
         if self.scopes.iter().any(|scope| scope.grants(access, None)) {
             return Ok(());
         }
@@ -128,8 +131,15 @@ impl Principal {
     /// # Errors
     /// `Forbidden`, naming the missing scope.
     pub fn require_somewhere(&self, access: Access) -> Result<()> {
+        noted::note(self, access, "*");
         let grants = |scope: &Scope| scope.grants(access, scope.namespace.as_ref());
         if self.scopes.iter().any(grants) { Ok(()) } else { Err(forbidden(access, None)) }
+    }
+
+    /// Says what is about to be done under this name, for work that asks for access only after its
+    /// answer has begun.
+    pub fn announce(&self, access: Access, namespace: &str) {
+        noted::note(self, access, namespace);
     }
 
     /// The namespaces of a selection that the caller may look at: `*` shrinks to what it may
@@ -148,6 +158,11 @@ impl Principal {
             }
             NamespaceSet::All => {
                 let limited = self.scopes.iter().filter_map(|scope| scope.namespace.clone());
+                noted::note(self, Access::Read, "*");
+                let read = || self.scopes.iter().filter(|scope| scope.access == Access::Read);
+                if read().any(|scope| scope.namespace.is_none()) {
+                    return Ok(NamespaceSet::All);
+                }
                 let mut names: Vec<Namespace> =
                     limited.filter(|name| self.may(Access::Read, name)).collect();
                 if names.is_empty() {

@@ -5,6 +5,7 @@
 
 mod add;
 mod args;
+mod audit;
 mod backup;
 mod change;
 mod cluster;
@@ -187,6 +188,7 @@ async fn dispatch(
         Command::Reembed => reembed::run(&call).await,
         Command::Index(command) => index::run(&call, command).await,
         Command::Eval(args) => eval::run(&call, args).await,
+        Command::Audit(args) => audit::run(&call, args).await,
         Command::Verify => doctor::verify(&call).await,
         Command::Completions { .. }
         | Command::Doctor(_)

@@ -23,7 +23,7 @@ use super::extract::{
 use super::line::{Line, LineCutter, LineResult, LineStatus, NDJSON, write_line};
 use super::problem::{Input, Problem};
 use super::rate_limit::Cost;
-use crate::auth::Principal;
+use crate::auth::{Access, Principal};
 use crate::limit::Budget;
 use crate::memory::{ImportItem, NewMemory};
 use crate::service::Service;
@@ -177,7 +177,10 @@ pub async fn import(
     refuse_ack(&ack)?;
     check_media_type(&headers)?;
     refuse_codings(&headers)?;
-    namespace.one()?;
+    let default = namespace.one()?;
+    if !parameters.dry_run {
+        who.announce(Access::Write, default.as_str());
+    }
     let options = Options {
         is_dry_run: parameters.dry_run,
         restore_deleted: parameters.restore_deleted,

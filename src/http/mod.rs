@@ -3,6 +3,7 @@
 //! [`router`] shows the whole API: its routes, then what is around them, outermost last.
 
 mod analytics;
+mod audit;
 mod backup;
 mod batch;
 mod cluster;
@@ -179,6 +180,7 @@ fn quick() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::revoke))
         .routes(routes!(keys::rotate))
         .routes(routes!(webhooks::webhooks))
+        .routes(routes!(audit::audit))
         .routes(routes!(maintenance::reembed_start, maintenance::reembed_status))
         .routes(routes!(rate_limit::limits))
         .routes(routes!(index::status))
@@ -197,6 +199,7 @@ fn long() -> OpenApiRouter<AppState> {
         .routes(routes!(events::events_root))
         .routes(routes!(events::socket))
         .routes(routes!(export::export))
+        .routes(routes!(audit::export_audit))
         .routes(routes!(import::import))
         .routes(routes!(index::check))
         .routes(routes!(maintenance::verify))
@@ -223,6 +226,7 @@ fn with_layers(router: Router, state: AppState) -> Router {
         .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, no_sniff))
         .layer(from_fn(layer::drain::drain))
         .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(from_fn_with_state(state.clone(), layer::audit::audit))
         .layer(from_fn_with_state(state.clone(), layer::trace::trace))
         .layer(from_fn_with_state(state, layer::client::client))
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))

@@ -18,8 +18,9 @@ use super::call::{self, Call, DIRECTORY, Key, NAMESPACE};
 use super::error::{error_data, tool_result};
 use super::tools::{self, ToolName};
 use super::{Caller, McpServer, completion, prompts, resources};
-use crate::auth::Principal;
+use crate::auth::{ClientAddress, Noted, Principal};
 use crate::limit::{Budget, Exceeded, Meter};
+use crate::memory::AuditEntry;
 use crate::telemetry::{self, Traceparent};
 use crate::{Code, Error, Result};
 
@@ -125,6 +126,29 @@ fn tool_span(tool: &str, context: &RequestContext<RoleServer>) -> Span {
     span
 }
 
+/// What the audit log says of a call; never its arguments.
+fn audit_entry(
+    tool: &str,
+    error: Option<&Error>,
+    span: &Span,
+    context: &RequestContext<RoleServer>,
+) -> AuditEntry {
+    let parts = context.extensions.get::<http::request::Parts>();
+    let address = match parts {
+        Some(parts) => parts.extensions.get::<ClientAddress>().map(|it| it.0.to_string()),
+        None => Some("local".to_owned()),
+    };
+    let refusals = [Code::Unauthenticated, Code::Forbidden];
+    AuditEntry {
+        operation: format!("mcp {tool}"),
+        address,
+        outcome: error.map_or("ok", |error| error.reason).to_owned(),
+        is_refused: error.is_some_and(|error| refusals.contains(&error.code)),
+        trace_id: telemetry::trace_id(span, None),
+        ..AuditEntry::default()
+    }
+}
+
 impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
@@ -164,10 +188,13 @@ impl ServerHandler for McpServer {
             return Err(ErrorData::invalid_params(message, None));
         };
         let span = tool_span(tool.name(), &context);
-        let ran = self.run_tool(tool, arguments, &context).instrument(span.clone()).await;
+        let running = self.run_tool(tool, arguments, &context).instrument(span.clone());
+        let (ran, noted) = Noted::during(running).await;
         if ran.is_err() {
             telemetry::failed(&span, "tool_error");
         }
+        let entry = audit_entry(tool.name(), ran.as_ref().err(), &span, &context);
+        self.service.audit(noted, false, entry);
         let result = match ran {
             Ok(outcome) => {
                 let mut result = CallToolResult::success(vec![ContentBlock::text(outcome.text)]);

@@ -1,6 +1,7 @@
 //! What a memory is and the pure rules of one node; no IO, no async, no transport.
 
 mod ack;
+mod audit;
 mod change;
 mod event_id;
 mod filter;
@@ -16,6 +17,7 @@ mod tag;
 pub mod time_phrase;
 
 pub use ack::{ACK_PEER_COUNT_MAX, AckLevel};
+pub use audit::{AUDIT_NAMESPACE_COUNT_MAX, AuditEntry, AuditFilter};
 pub use change::{Change, ChangeKind, PREVIEW_CHARS, preview};
 pub use event_id::{EVENT_ID_CHARS_MAX, EVENT_VECTOR_BYTES_MAX, EVENT_VECTOR_SECONDS, EventId};
 pub use filter::{Filter, ListQuery, Page, PageAt, TagMatch};

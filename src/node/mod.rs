@@ -65,6 +65,7 @@ enum Role {
 struct Node {
     store: Arc<Store>,
     replica: Option<Replica>,
+    service: Service,
     router: Router,
     mcp: McpServer,
     lock: Mutex<Lock>,
@@ -112,6 +113,7 @@ impl Node {
             events: config.events.clone(),
             backup: config.backup.clone(),
             keys,
+            audit: config.audit.clone(),
             time_zone: config.node.time_zone.clone(),
             deadline: config.http.request_timeout,
             slow_query: config.log.slow_query,
@@ -122,6 +124,7 @@ impl Node {
         opened.map_err(|error| StartError::Internal(error.to_string()))?;
         if role != Role::Command {
             service.follow_keys();
+            service.keep_audit();
             service.recount_every(config.store.recount_interval);
             if config.cluster.nats.is_some() {
                 service.embed_pending();
@@ -149,6 +152,7 @@ impl Node {
         let node = Arc::new(Node {
             store,
             replica,
+            service,
             router,
             mcp,
             lock: Mutex::new(lock),
@@ -178,6 +182,7 @@ impl Node {
         if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!("some requests were cut off: they took too long to finish");
         }
+        self.service.flush_audit().await;
         let store = Arc::clone(&self.store);
         if let Err(error) = tokio::task::spawn_blocking(move || store.close()).await {
             tracing::error!(%error, "closing the database failed");

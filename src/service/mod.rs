@@ -1,5 +1,6 @@
 //! The use cases: the only door for HTTP, MCP and the command line. Every rule lives here.
 
+mod audit;
 mod backup;
 mod batch;
 mod change;
@@ -32,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::config::{BackupConfig, DedupConfig, EventsConfig};
+use crate::config::{AuditConfig, BackupConfig, DedupConfig, EventsConfig};
 use crate::embed::lazy::{Embedded, LazyEmbedder};
 use crate::index::shared::Index;
 use crate::memory::{ContentHash, Memory, Namespace};
@@ -44,7 +45,9 @@ use crate::{Code, Error, Result};
 use nearest::Nearest;
 
 pub use crate::index::shared::State as IndexState;
+pub use crate::store::AuditOrder;
 pub use crate::store::StoreState;
+pub use audit::{AUDIT_PAGE_COUNT_MAX, AuditPage};
 pub use backup::{BackupPhase, BackupProgress, BackupStatus, ListedBackup, MadeBackup};
 pub use cluster::{
     AckWait, AlarmView, CONFLICT_COUNT_MAX, ClusterView, ConflictPage, Erased, ErasedAt, Held,
@@ -87,6 +90,8 @@ pub struct ServiceParts {
     pub backup: BackupConfig,
     /// What API keys need.
     pub keys: KeyParts,
+    /// What the audit log keeps.
+    pub audit: AuditConfig,
     /// IANA name; the machine's own when `None`.
     pub time_zone: Option<String>,
     /// How long one request may take.
@@ -112,6 +117,7 @@ pub struct Service {
     backups: Arc<backup::Backups>,
     observed: Arc<observe::Observed>,
     gate: Arc<gate::Gate>,
+    auditor: Arc<audit::Auditor>,
 }
 
 /// State of the model.
@@ -152,6 +158,7 @@ impl Service {
             backups,
             observed: Arc::default(),
             gate: Arc::new(gate::Gate::new()),
+            auditor: Arc::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 mod answer;
 mod applied;
 mod apply;
+mod audit;
 mod backup;
 mod codes;
 mod digest;
@@ -45,6 +46,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 use tracing::Instrument;
 
+pub use audit::AuditOrder;
 pub use backup::{BackupContents, BackupDirectory, BackupFile, BackupStep, Staged, back_up, stage};
 pub use codes::{CODE_CHUNK_ROWS, CodeChange, CodeRow, SavedCodes, StaleChunk};
 pub use digest::Digest;

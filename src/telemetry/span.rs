@@ -85,7 +85,12 @@ fn written(span: &SpanContext) -> Option<String> {
     (span.is_valid() && span.is_sampled()).then(text)
 }
 
+/// Read strictly: what has another shape is nobody's trace.
 fn read(traceparent: &str) -> Option<Context> {
+    let lengths = traceparent.split('-').map(str::len);
+    if !lengths.eq([2, 32, 16, 2]) {
+        return None;
+    }
     let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     let propagator = TraceContextPropagator::new();
     let context = propagator.extract_with_context(&Context::new(), &carrier);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 
+use super::audit::AuditArgs;
 use super::backup::BackupArgs;
 use super::cluster::args::ClusterCommand;
 use super::doctor::DoctorArgs;
@@ -78,6 +79,8 @@ pub(super) enum Command {
     Index(IndexCommand),
     /// Measure how good the answers are, on a set of memories and questions
     Eval(EvalArgs),
+    /// Show who did what, where and when
+    Audit(AuditArgs),
     /// Check the file: checksums, counters, vectors, search index
     Verify,
     /// Check settings, disk, file, model, port and clock
@@ -378,6 +381,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "doctor",
             "key",
             "cluster",
+            "audit",
             "index",
             "eval",
             "verify",

@@ -23,7 +23,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "OTEL_EXPORTER_OTLP_HEADERS",
         "otel-headers",
         SECRET,
-        "Headers for the collector, name=value, comma between; best given in the environment",
+        "Headers for the collector, name=value, comma between",
     )
     .secret(),
     setting(

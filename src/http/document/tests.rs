@@ -10,6 +10,8 @@ const OPERATIONS: &[&str] = &[
     "delete /api/memories/{hash}",
     "get /.well-known/oauth-protected-resource",
     "get /.well-known/oauth-protected-resource/mcp",
+    "get /api/admin/audit",
+    "get /api/admin/audit/export",
     "get /api/admin/keys",
     "get /api/admin/webhooks",
     "get /api/analytics/memory-growth",

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod after;
+pub mod audit;
 pub mod authenticate;
 pub mod client;
 pub mod deadline;

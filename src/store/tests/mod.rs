@@ -1,6 +1,7 @@
 //! The store over real files in temporary directories.
 
 mod answers;
+mod audit;
 mod backups;
 mod codes;
 mod conditions;
