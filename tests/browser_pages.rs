@@ -13,12 +13,13 @@ use crate::common::rest::store;
 const FIRST_PAINT_MS_MAX: f64 = 200.0;
 const BYTES_MAX: f64 = 150.0 * 1024.0;
 /// A page and an element that is there once it is filled.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("", ".card"),
     ("overview", ".timeline rect"),
     ("map", ".map-list .card"),
     ("live", ".live-state.live"),
     ("cluster", ".node"),
+    ("access", ".audit table"),
     ("files", ".drop"),
 ];
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod browser_access;
 mod browser_away;
 mod browser_pages;
 mod browser_walk;

@@ -9,6 +9,7 @@ import { onOutbox, start } from "./outbox.js";
 import { askForm, button, empty, field, toast } from "./parts.js";
 import { here } from "./router.js";
 import { applyTheme, choose, isDark, namespace } from "./settings.js";
+import { accessView } from "./views/access.js";
 import { clusterView } from "./views/cluster.js";
 import { storeNew } from "./views/editor.js";
 import { feedView } from "./views/feed.js";
@@ -19,7 +20,7 @@ import { overviewView } from "./views/overview.js";
 import { searchView } from "./views/search.js";
 
 const PAGES = [["", "search"], ["overview", "overview"], ["map", "map"], ["live", "live"],
-  ["cluster", "cluster"], ["files", "files"]];
+  ["cluster", "cluster"], ["access", "access"], ["files", "files"]];
 
 const main = document.getElementById("main");
 let shown = null;
@@ -33,6 +34,7 @@ function viewOf({ names, query }) {
     case "map": return mapView();
     case "live": return feedView();
     case "cluster": return clusterView();
+    case "access": return accessView();
     case "files": return filesView();
     case "memory": return memoryView({ namespace: rest[0] ?? "default", content_hash: rest[1] ?? "" });
     default: return { page: empty(t("page.unknown")) };

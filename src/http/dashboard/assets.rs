@@ -36,6 +36,10 @@ pub(super) const ASSETS: &[Asset] = &[
     Asset { name: "js/router.js", body: include_bytes!("../../../static/js/router.js") },
     Asset { name: "js/settings.js", body: include_bytes!("../../../static/js/settings.js") },
     Asset {
+        name: "js/views/access.js",
+        body: include_bytes!("../../../static/js/views/access.js"),
+    },
+    Asset {
         name: "js/views/cluster.js",
         body: include_bytes!("../../../static/js/views/cluster.js"),
     },
