@@ -1,11 +1,11 @@
 //! How long a search by meaning takes, beside brute force on the same file in the same run.
 //!
 //! `cargo bench --bench search -- [COUNT ...] [DIRECTORY] [FILE]`, by default 10,000, 100,000 and
-//! 1,000,000 memories, in files that stay only in a directory that is given, and are used again. Vectors
-//! are resampled: each lies between the real embedding of a text and that of one of its nearest
-//! others, so that they are as near to each other as real ones are where many texts are alike.
-//! Questions are embeddings of other texts, and no vector of the file. CPU is that of the thread
-//! that searches. Texts are made of words at random, or are the lines of a FILE:
+//! 1,000,000 memories, in files that stay only in a directory that is given, and are used again.
+//! Vectors are resampled: each lies between the real embedding of a text and that of one of its
+//! nearest others, so that they are as near to each other as real ones are where many texts are
+//! alike. Questions are embeddings of other texts, and no vector of the file. CPU is that of the
+//! thread that searches. Texts are made of words at random, or are the lines of a FILE:
 //! `apt-cache dumpavail | sed -n 's/^Description[^:]*: //p' | sort -u | shuf -n 8000` gives some.
 
 #[path = "common/mod.rs"]
