@@ -172,6 +172,7 @@ async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
         batch_bytes_max: 1 << 25,
         connection_count_max: std::num::NonZeroUsize::MAX,
         allowed_hosts: Vec::new(),
+        tls: None,
         trusted_proxies: Networks::default(),
     };
     let state = AppState {

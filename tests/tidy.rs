@@ -74,6 +74,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokenizers", &["embed"]),
     ("ureq", &["auth", "embed", "telemetry", "webhook"]),
     ("jsonwebtoken", &["auth"]),
+    ("tokio_rustls", &["node"]),
     ("opentelemetry", &["telemetry"]),
     ("opentelemetry_sdk", &["telemetry"]),
     ("opentelemetry_otlp", &["telemetry"]),

@@ -47,6 +47,7 @@ use output::{Output, Style};
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
+    node::install_crypto();
     let matches = match args::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return refuse_usage(&error).into(),

@@ -39,8 +39,19 @@ pub struct HttpConfig {
     /// Names, in lower case and without ports, that requests may name besides those of a node on
     /// loopback; where it is not on loopback and none is listed, any.
     pub allowed_hosts: Vec<String>,
+    /// The files of the certificate, when connections are to be encrypted.
+    pub tls: Option<TlsFiles>,
     /// Whose word is taken for where a request came from.
     pub trusted_proxies: Networks,
+}
+
+/// The files of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those that lead to its root, in PEM form.
+    pub certificate: PathBuf,
+    /// The private key, in PEM form.
+    pub key: PathBuf,
 }
 
 impl HttpConfig {
@@ -95,6 +106,7 @@ pub enum Anonymous {
 pub(super) fn http(reader: &mut Reader) -> Result<HttpConfig, ConfigError> {
     const SIZES: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 30;
     let times = Duration::from_secs(1)..=Duration::from_secs(3600);
+    let tls = tls(reader)?;
     Ok(HttpConfig {
         enabled: reader.optional("http.enabled", parse::boolean)?,
         host: reader.required("http.host", parse::host)?,
@@ -110,8 +122,22 @@ pub(super) fn http(reader: &mut Reader) -> Result<HttpConfig, ConfigError> {
         connection_count_max: reader
             .required("http.connections_max", |text| parse::count(text, 1..=1_000_000))?,
         allowed_hosts: reader.list("http.allowed_hosts", parse::hosts)?.unwrap_or_default(),
+        tls,
         trusted_proxies: reader.list("http.trusted_proxies", Networks::parse)?.unwrap_or_default(),
     })
+}
+
+fn tls(reader: &mut Reader) -> Result<Option<TlsFiles>, ConfigError> {
+    let directories = reader.directories();
+    let certificate = reader.optional("http.tls_cert", |text| directories.expand(text))?;
+    let key = reader.optional("http.tls_key", |text| directories.expand(text))?;
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (None, None) => Ok(None),
+        _ => Err(ConfigError::Contradiction(
+            "http.tls_cert and http.tls_key need each other".to_owned(),
+        )),
+    }
 }
 
 /// Reads `auth.*`, each once.

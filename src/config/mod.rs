@@ -29,7 +29,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use access::{Anonymous, AuthConfig, CorsOrigins, HttpConfig};
+pub use access::{Anonymous, AuthConfig, CorsOrigins, HttpConfig, TlsFiles};
 pub use args::{clap_args, flags_from};
 pub use backup::{BackupConfig, BackupInterval};
 pub use cluster::{ClusterConfig, NatsConfig};

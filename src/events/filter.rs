@@ -15,6 +15,8 @@ pub struct Filter {
     pub tags: Vec<Tag>,
     /// These kinds; all when empty.
     pub kinds: Vec<EventKind>,
+    /// Whether it may hear of the node as a whole: backups and exchanges tell how much others have.
+    pub hears_node: bool,
 }
 
 impl Filter {
@@ -33,7 +35,10 @@ impl Filter {
             let has_tag = change.tags.as_ref().is_none_or(|tags| self.has_one(tags));
             return self.reads(&change.namespace) && has_tag;
         }
-        event.searched().is_none_or(|searched| self.reads_all(searched))
+        match event.searched() {
+            Some(searched) => self.reads_all(searched),
+            None => self.hears_node || kind == EventKind::Heartbeat,
+        }
     }
 
     fn has_one(&self, tags: &[Tag]) -> bool {

@@ -32,7 +32,7 @@ fn taken(hub: &Hub, cursor: &mut Cursor) -> Vec<String> {
 }
 
 fn everything() -> Filter {
-    Filter { namespaces: NamespaceSet::All, tags: Vec::new(), kinds: Vec::new() }
+    Filter { namespaces: NamespaceSet::All, tags: Vec::new(), kinds: Vec::new(), hears_node: true }
 }
 
 #[test]

@@ -226,7 +226,7 @@ pub async fn detailed(
         timestamp: now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
         uptime_seconds,
         storage: storage(&stats, &readiness),
-        index: state.service.index_view().into(),
+        index: state.service.index_health(&who).into(),
         system: SystemBody {
             memory_percent: state.service.memory_percent(),
             disk_percent: state.service.disk_percent(),
@@ -236,7 +236,7 @@ pub async fn detailed(
             uptime_formatted: formatted(state.service.uptime().as_secs()),
         },
         statistics: stats.into(),
-        cluster: state.service.sync().await?.into(),
+        cluster: state.service.sync(&who).await?.into(),
     }))
 }
 

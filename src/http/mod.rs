@@ -28,6 +28,7 @@ mod memory;
 mod memory_body;
 mod metadata;
 mod metrics;
+mod needs;
 mod phrases;
 mod problem;
 mod purge;
@@ -99,11 +100,15 @@ pub struct Peer {
 /// but for compression, since its answers may be streams: the time limit is on their start.
 pub fn router(state: AppState, extra: Router) -> Router {
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest);
+    let authorize = || from_fn_with_state(state.clone(), layer::authorize::authorize);
     let quick = Router::from(quick())
+        .route_layer(authorize())
         .layer(compression.clone())
         .layer(DefaultBodyLimit::max(state.http.body_bytes_max))
         .layer(from_fn_with_state(state.clone(), layer::deadline::deadline));
-    let long = Router::from(long()).layer(DefaultBodyLimit::max(state.http.batch_bytes_max));
+    let long = Router::from(long())
+        .route_layer(authorize())
+        .layer(DefaultBodyLimit::max(state.http.batch_bytes_max));
     let extra = extra
         .layer(RequestBodyLimitLayer::new(state.http.body_bytes_max))
         .layer(from_fn_with_state(state.clone(), layer::deadline::deadline))

@@ -42,6 +42,7 @@ pub use lock::{Lock, Owner, lock_path, owner, socket_path};
 pub use restore::{Restore, Restored};
 pub use serve::{Ready, serve};
 pub use stdio::mcp_stdio;
+pub use tcp::install_crypto;
 
 /// How long requests and jobs may take to finish when the node stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -122,6 +123,9 @@ impl Node {
         });
         let opened = service.open_keys().await;
         opened.map_err(|error| StartError::Internal(error.to_string()))?;
+        if url.is_some() && authenticator.is_open() {
+            say_open(config);
+        }
         if role != Role::Command {
             service.follow_keys();
             service.keep_audit();
@@ -191,6 +195,18 @@ impl Node {
             tracing::debug!(%error, "the local socket was gone already");
         }
         self.lock.lock().retract();
+    }
+}
+
+/// Says aloud, once, that nobody is asked who they are.
+fn say_open(config: &Config) {
+    if config.http.is_loopback() {
+        tracing::info!(
+            "everyone on this machine may call without a key: `memnode key create` makes the first"
+        );
+    } else {
+        let host = config.http.host;
+        tracing::warn!(%host, "everyone who reaches this address may do everything without a key");
     }
 }
 

@@ -13,7 +13,7 @@ use super::attach::{ATTACH_TIMEOUT, check_model};
 use super::error::StartError;
 use super::handover::{ASKED_INTERVAL, Asking, Reply};
 use super::lock::{Lock, owner};
-use super::tcp::{self, Door};
+use super::tcp::{self, Door, Tls};
 use super::{Node, Role};
 use crate::config::Config;
 use crate::store::holds_keys;
@@ -44,10 +44,11 @@ pub async fn serve(
     check_bind(config)?;
     check_model(config)?;
     let listener = bind(config).await?;
-    let url = url_of(&listener)?;
+    let url = url_of(&listener, config)?;
+    let tls = tls(config)?;
     let lock = take_lock(config).await?;
     let node = Node::open(config, lock, Role::Server, false, Some(url.clone())).await?;
-    serve_tcp(&node, listener, config);
+    serve_tcp(&node, listener, tls, config);
     on_ready(&Ready { url, database: config.store.path.clone() });
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -88,18 +89,34 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// The address that people can open in a browser.
-pub(super) fn url_of(listener: &TcpListener) -> Result<String, StartError> {
+pub(super) fn url_of(listener: &TcpListener, config: &Config) -> Result<String, StartError> {
     let address = listener
         .local_addr()
         .map_err(|error| StartError::Internal(format!("the listener has no address: {error}")))?;
-    Ok(format!("http://{address}"))
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+    Ok(format!("{scheme}://{address}"))
+}
+
+/// What connections are encrypted with, if they are to be.
+pub(super) fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
+    let opened = config.http.tls.clone().map(|files| Tls::open(files.certificate, files.key));
+    Ok(opened.transpose()?)
 }
 
 /// Serves the API on a listener for as long as the node runs.
-pub(super) fn serve_tcp(node: &Arc<Node>, listener: TcpListener, config: &Config) {
+pub(super) fn serve_tcp(
+    node: &Arc<Node>,
+    listener: TcpListener,
+    tls: Option<Tls>,
+    config: &Config,
+) {
+    if let Some(tls) = tls.clone() {
+        node.tasks.spawn(tls.follow(node.shutdown.clone()));
+    }
     let door = Door {
         router: node.router.clone(),
         connection_count_max: config.http.connection_count_max.get(),
+        tls,
         tasks: node.tasks.clone(),
         shutdown: node.shutdown.clone(),
     };

@@ -16,7 +16,7 @@ use super::error::StartError;
 use super::handover::{ASKED_INTERVAL, Asking, Reply};
 use super::local::connect_mcp;
 use super::lock::{Lock, owner};
-use super::serve::{bind, check_bind, serve_tcp, url_of};
+use super::serve::{bind, check_bind, serve_tcp, tls, url_of};
 use super::{Node, Role};
 use crate::bridge::{self, BridgeError, BridgeOptions};
 use crate::config::Config;
@@ -193,13 +193,14 @@ impl Window {
     async fn own(&self, lock: Lock) -> Result<Box<dyn Stream>, StartError> {
         check_model(&self.config)?;
         let listener = self.listener().await?;
-        let url = listener.as_ref().map(url_of).transpose()?;
+        let url = listener.as_ref().map(|listener| url_of(listener, &self.config)).transpose()?;
+        let tls = tls(&self.config)?;
         if let Some(url) = &url {
             tracing::info!(%url, "serving the API beside standard input and output");
         }
         let node = Node::open(&self.config, lock, Role::Window, false, url).await?;
         if let Some(listener) = listener {
-            serve_tcp(&node, listener, &self.config);
+            serve_tcp(&node, listener, tls, &self.config);
         }
         let stream = serve_in_process(&node);
         *self.node.lock() = Some(node);

@@ -61,6 +61,15 @@ impl Service {
         }
     }
 
+    /// How the index is, without its size for a caller who may not read everything.
+    pub fn index_health(&self, who: &Principal) -> IndexView {
+        let view = self.index_view();
+        match who.require_everywhere(Access::Read) {
+            Ok(()) => view,
+            Err(_) => IndexView { row_count: 0, size_bytes: 0, ..view },
+        }
+    }
+
     /// How the index is; a node that keeps none, since it runs for one command, begins to.
     ///
     /// # Errors

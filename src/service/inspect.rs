@@ -83,15 +83,19 @@ impl Service {
         Ok(self.read(move |reader| reader.types(&namespaces)).await?)
     }
 
-    /// Totals.
+    /// Totals. The size of the file is 0 for a caller who may not read everything in it.
     ///
     /// # Errors
     /// `Forbidden`.
     pub async fn stats(&self, who: &Principal, namespaces: &NamespaceSet) -> Result<Stats> {
         let namespaces = who.readable(namespaces)?;
+        let database_size_bytes = match who.require_everywhere(Access::Read) {
+            Ok(()) => self.parts.store.size_bytes(),
+            Err(_) => 0,
+        };
         let week_start = crate::clock::now_seconds() - WEEK_SECONDS;
         let stats = self.read(move |reader| reader.stats(&namespaces, week_start)).await?;
-        Ok(Stats { database_size_bytes: self.parts.store.size_bytes(), ..stats })
+        Ok(Stats { database_size_bytes, ..stats })
     }
 
     /// The digest of the replicated state. It covers every namespace.

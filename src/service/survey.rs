@@ -115,7 +115,12 @@ impl Service {
             (vector.len() == kept.axes.dimension()).then(|| (memory, kept.axes.place(&vector)))
         };
         let points = sample.into_iter().filter_map(place).collect();
-        Ok(MapView { points, total, axes: kept.view(live_count) })
+        let axes = match who.require_everywhere(Access::Read) {
+            Ok(()) => kept.view(live_count),
+            // How many memories others have is nobody's business.
+            Err(_) => AxesView { drawn_for: 0, is_stale: false, ..kept.view(live_count) },
+        };
+        Ok(MapView { points, total, axes })
     }
 
     /// Makes the axes of the map anew, from the memories of now.

@@ -50,7 +50,7 @@ impl Target {
                 .ok_or_else(|| wrong(url, &format!("`{name}` is no change of a memory")))
         };
         let kinds = kinds.iter().map(kind).collect::<Result<_>>()?;
-        let filter = Filter { namespaces, tags, kinds };
+        let filter = Filter { namespaces, tags, kinds, hears_node: true };
         Ok(Target { name: text.to_owned(), url: url.to_owned(), filter })
     }
 }

@@ -79,6 +79,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Proxies whose X-Forwarded-For is believed, comma between; default: none",
     ),
     setting(
+        "http.tls_cert",
+        "MEMNODE_TLS_CERT",
+        "tls-cert",
+        FILE,
+        "Certificate chain, PEM: connections are encrypted; needs --tls-key",
+    ),
+    setting("http.tls_key", "MEMNODE_TLS_KEY", "tls-key", FILE, "Private key of it, PEM"),
+    setting(
         "auth.api_key",
         "MCP_API_KEY",
         "api-key",

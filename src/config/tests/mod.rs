@@ -66,6 +66,8 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
         ["10.0.0.0/8", "::1, 192.168.0.1"],
         ["10.0.0.0/8", "::1/128,192.168.0.1/32"],
     ),
+    ("http.tls_cert", ["/c.pem", "~/c.pem"], ["/c.pem", "/home/ada/c.pem"]),
+    ("http.tls_key", ["/k.pem", "~/k.pem"], ["/k.pem", "/home/ada/k.pem"]),
     ("auth.api_key", ["s3cret-one", "s3cret-two"], ["********", "********"]),
     ("auth.api_key_file", ["/k", "~/k"], ["/k", "/home/ada/k"]),
     (
@@ -300,6 +302,8 @@ fn no_name_is_used_twice() {
 fn needed_by(key: &str) -> &'static [(&'static str, &'static str)] {
     match key {
         "embed.embedder" => &[("MEMNODE_EMBEDDER_DIR", "/onnx")],
+        "http.tls_cert" => &[("MEMNODE_TLS_KEY", "/k.pem")],
+        "http.tls_key" => &[("MEMNODE_TLS_CERT", "/c.pem")],
         "cluster.nats_user" => &[("MEMNODE_NATS_PASSWORD", "s3cret")],
         "cluster.nats_password" => &[("MEMNODE_NATS_USER", "ada")],
         "cluster.nats_cert" => &[("MEMNODE_NATS_KEY", "/k.pem")],

@@ -45,9 +45,9 @@ pub struct SyncResponse {
     responses((status = 200, body = SyncResponse, description = "How it stands.")))]
 pub async fn sync_status(
     State(state): State<AppState>,
-    _: Principal,
+    who: Principal,
 ) -> Result<axum::Json<SyncResponse>, Problem> {
-    Ok(axum::Json(state.service.sync().await?.into()))
+    Ok(axum::Json(state.service.sync(&who).await?.into()))
 }
 
 impl From<SyncView> for SyncResponse {

@@ -79,7 +79,9 @@ pub fn filter<'a>(
             Problem::bad_query(format!("`{shown}` is no event; there are {known}"))
         })
     };
-    Ok(Filter { namespaces, tags, kinds: kinds.map(kind).collect::<Result<_, _>>()? })
+    let kinds = kinds.map(kind).collect::<Result<_, _>>()?;
+    // Who may hear what is decided by the service.
+    Ok(Filter { namespaces, tags, kinds, hears_node: false })
 }
 
 fn items(list: Option<&str>) -> impl Iterator<Item = &str> {

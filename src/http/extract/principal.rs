@@ -30,6 +30,10 @@ pub async fn authenticate_parts(
     parts: &Parts,
     authenticator: &Authenticator,
 ) -> Result<Principal, Problem> {
+    // Recognised already, by the layer around all routes.
+    if let Some(who) = parts.extensions.get::<Principal>() {
+        return Ok(who.clone());
+    }
     if parts.extensions.get::<LocalCaller>().is_some() {
         return Ok(Principal::local());
     }

@@ -114,6 +114,7 @@ mod tests {
             batch_bytes_max: 1,
             connection_count_max: std::num::NonZeroUsize::MIN,
             allowed_hosts: Vec::new(),
+            tls: None,
             trusted_proxies: crate::config::Networks::default(),
         }
     }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod after;
 pub mod audit;
 pub mod authenticate;
+pub mod authorize;
 pub mod client;
 pub mod deadline;
 pub mod drain;

@@ -84,7 +84,7 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
         model: model(readiness.model),
         uptime_seconds: call.service.uptime().as_secs_f64(),
         statistics: stats.into(),
-        cluster: call.service.sync().await?.into(),
+        cluster: call.service.sync(&call.who).await?.into(),
     };
     Outcome::json("Database Health Check Results:\n", &output)
 }

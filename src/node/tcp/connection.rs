@@ -27,6 +27,8 @@ use super::activity::{Activity, Held, Open};
 use super::guard::Guard;
 use crate::http::Peer;
 
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the first request may take to come, its whole head.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection may be without a request, and a later head may take to come.
@@ -53,8 +55,14 @@ impl Connection {
     /// Serves it to its end.
     pub(super) async fn run(self) {
         let Connection { stream, peer, seat, door } = self;
-        let peer = Peer { address: peer, is_encrypted: false };
-        serve(Guard::new(stream, seat), peer, &door).await;
+        let peer = Peer { address: peer, is_encrypted: door.tls.is_some() };
+        let stream = Guard::new(stream, seat);
+        let Some(tls) = &door.tls else { return serve(stream, peer, &door).await };
+        match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => serve(stream, peer, &door).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a connection was closed: its TLS handshake took too long"),
+        }
     }
 }
 

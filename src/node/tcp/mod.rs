@@ -4,6 +4,7 @@
 mod activity;
 mod connection;
 mod guard;
+mod tls;
 
 use std::io;
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use connection::Connection;
+
+pub(super) use tls::Tls;
+pub use tls::install_crypto;
 
 /// How long to wait after the system could not give a connection, as when descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
@@ -38,6 +42,8 @@ pub(super) struct Door {
     pub(super) router: Router,
     /// Connections at a time, WebSockets included.
     pub(super) connection_count_max: usize,
+    /// What connections are encrypted with, if they are.
+    pub(super) tls: Option<Tls>,
     /// Where connections run.
     pub(super) tasks: TaskTracker,
     /// When none is accepted any more, and those that there are end after their requests.

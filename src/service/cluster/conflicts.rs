@@ -1,8 +1,8 @@
 //! Values that lost against concurrent writes.
 
 use super::super::Service;
-use crate::auth::{Access, Principal};
-use crate::memory::Namespace;
+use crate::auth::Principal;
+use crate::memory::NamespaceSet;
 use crate::store::Conflict;
 use crate::{Error, Result};
 
@@ -22,7 +22,8 @@ impl Service {
     /// A page of the values that lost, newest first, those before entry `before`.
     ///
     /// # Errors
-    /// `InvalidInput` for a limit beyond [`CONFLICT_COUNT_MAX`]; those of the file.
+    /// `Forbidden` without `read`; `InvalidInput` for a limit beyond [`CONFLICT_COUNT_MAX`]; those
+    /// of the file.
     pub async fn conflicts(
         &self,
         who: &Principal,
@@ -33,13 +34,9 @@ impl Service {
             let detail = format!("a page has 1 to {CONFLICT_COUNT_MAX} conflicts");
             return Err(Error::invalid(detail).reason("out_of_range"));
         }
-        let found = self.read(move |reader| reader.conflicts(limit, before)).await?;
+        let namespaces = who.readable(&NamespaceSet::All)?;
+        let found = self.read(move |reader| reader.conflicts(&namespaces, limit, before)).await?;
         let next_before = found.last().filter(|_| found.len() == limit).map(|last| last.n);
-        let may_read = |conflict: &Conflict| {
-            let namespace = conflict.namespace.parse::<Namespace>();
-            namespace.is_ok_and(|namespace| who.may(Access::Read, &namespace))
-        };
-        let conflicts = found.into_iter().filter(may_read).collect();
-        Ok(ConflictPage { conflicts, next_before })
+        Ok(ConflictPage { conflicts: found, next_before })
     }
 }

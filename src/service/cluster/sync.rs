@@ -2,6 +2,7 @@
 
 use super::super::Service;
 use crate::Result;
+use crate::auth::{Access, Principal};
 use crate::replica::Replica;
 
 /// Replication in a few numbers.
@@ -28,11 +29,21 @@ pub struct SyncView {
 }
 
 impl Service {
-    /// Replication in a few numbers, which tell nothing of memories: for every caller.
+    /// Replication in a few numbers. Those that count writes are 0 for a caller who may not read
+    /// everything: they would tell how much others write.
     ///
     /// # Errors
-    /// Those of the file.
-    pub async fn sync(&self) -> Result<SyncView> {
+    /// `Forbidden` without `read`; those of the file.
+    pub async fn sync(&self, who: &Principal) -> Result<SyncView> {
+        who.require_somewhere(Access::Read)?;
+        let view = self.sync_view().await?;
+        Ok(match who.require_everywhere(Access::Read) {
+            Ok(()) => view,
+            Err(_) => SyncView { pending_count: 0, applied_count: 0, held_count: 0, ..view },
+        })
+    }
+
+    async fn sync_view(&self) -> Result<SyncView> {
         let (applied, held) =
             self.read(|reader| Ok((reader.vector()?.count(), reader.held()?.count()))).await?;
         let view = SyncView { applied_count: applied, held_count: held, ..SyncView::default() };

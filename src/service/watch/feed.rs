@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::super::Service;
-use super::Live;
+use super::{Live, allowed};
 use crate::auth::Principal;
 use crate::events::{Cursor, Event, EventKind, Filter, Hub, Notice, Replay, Seat, Taken};
 use crate::memory::EventId;
@@ -107,9 +107,8 @@ impl Feed {
     ///
     /// # Errors
     /// `Forbidden` for namespaces that the caller may not read.
-    pub fn set_filter(&mut self, who: &Principal, mut filter: Filter) -> Result<()> {
-        filter.namespaces = who.readable(&filter.namespaces)?;
-        self.filter = filter;
+    pub fn set_filter(&mut self, who: &Principal, filter: Filter) -> Result<()> {
+        self.filter = allowed(who, filter)?;
         Ok(())
     }
 

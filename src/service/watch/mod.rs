@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use super::Service;
-use crate::auth::Principal;
+use crate::auth::{Access, Principal};
 use crate::events::{Event, Filter, Hub, Notice, Replay};
 use crate::memory::EventId;
 use crate::store::{Reader, Resume};
@@ -33,6 +33,15 @@ pub(super) struct Live {
 /// The events of a node, which nobody makes before somebody asks for them.
 pub(super) type LiveCell = Arc<OnceCell<Live>>;
 
+/// Cuts a filter down to what its owner may hear of.
+fn allowed(who: &Principal, filter: Filter) -> Result<Filter> {
+    Ok(Filter {
+        namespaces: who.readable(&filter.namespaces)?,
+        hears_node: who.require_everywhere(Access::Read).is_ok(),
+        ..filter
+    })
+}
+
 impl Service {
     /// Subscribes to events from now on, or from where `last` says. `filter.namespaces` is cut
     /// down to what the caller may read. Says how the stream begins.
@@ -42,10 +51,10 @@ impl Service {
     pub async fn watch(
         &self,
         who: &Principal,
-        mut filter: Filter,
+        filter: Filter,
         last: Option<EventId>,
     ) -> Result<Feed> {
-        filter.namespaces = who.readable(&filter.namespaces)?;
+        let filter = allowed(who, filter)?;
         let live = self.live().await?;
         let seat = live.hub.seat(subscriber_count_max()).ok_or_else(|| {
             Error::new(Code::Unavailable, "too many subscribers: try again later, or elsewhere")

@@ -7,7 +7,7 @@ use super::super::applied;
 use super::super::error::StoreError;
 use super::super::reader::Reader;
 use super::super::record::{is_reserved, value_json};
-use crate::memory::ContentHash;
+use crate::memory::{ContentHash, NamespaceSet};
 
 /// A value that lost against a concurrent write.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,7 @@ impl Reader<'_> {
     /// Those of the file.
     pub fn conflicts(
         &self,
+        namespaces: &NamespaceSet,
         limit: usize,
         before: Option<i64>,
     ) -> Result<Vec<Conflict>, StoreError> {
@@ -54,7 +55,8 @@ impl Reader<'_> {
             && let Some(row) = rows.next()?
         {
             let namespace: String = row.get(1)?;
-            if is_reserved(&namespace) {
+            // Whoever pages through them must not be able to count what lies in between.
+            if is_reserved(&namespace) || !names(namespaces, &namespace) {
                 continue;
             }
             let part: String = row.get(3)?;
@@ -73,5 +75,12 @@ impl Reader<'_> {
             });
         }
         Ok(found)
+    }
+}
+
+fn names(namespaces: &NamespaceSet, name: &str) -> bool {
+    match namespaces {
+        NamespaceSet::All => true,
+        NamespaceSet::Only(list) => list.iter().any(|namespace| namespace.as_str() == name),
     }
 }

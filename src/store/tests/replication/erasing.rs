@@ -121,7 +121,7 @@ fn conflicts_answers_and_quarantine_leave_nothing_behind() {
     b.now_ms += 1000;
     update(&mut b, TEXT, "plain");
     follow(&mut a, &b);
-    assert_eq!(a.reader().conflicts(10, None).unwrap().len(), 1);
+    assert_eq!(a.reader().conflicts(&NamespaceSet::All, 10, None).unwrap().len(), 1);
     let once = crate::memory::Idempotency::new("key", b"request").unwrap();
     let answer = format!("{{\"content\":\"{TEXT}\",\"hash\":\"{}\"}}", ContentHash::of(TEXT));
     a.write(|writer| writer.keep_answer("me", &once, &answer)).unwrap();
@@ -130,7 +130,7 @@ fn conflicts_answers_and_quarantine_leave_nothing_behind() {
     apply(&mut a, &[unreadable]);
     purge(&mut a, TEXT);
     check_erased(&mut a, TEXT);
-    assert!(a.reader().conflicts(10, None).unwrap().is_empty());
+    assert!(a.reader().conflicts(&NamespaceSet::All, 10, None).unwrap().is_empty());
     assert!(a.reader().held().unwrap().is_empty());
     let now = a.now_ms as f64 / 1000.0;
     assert_eq!(a.reader().answer_given("me", &once, now).unwrap(), None);

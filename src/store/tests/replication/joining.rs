@@ -39,7 +39,7 @@ fn a_transfer_both_ways_makes_equal_files() {
     join(&mut b, &ours, &left);
     check_equal(&a, &b);
     let lost = |file: &File| {
-        let found = file.reader().conflicts(10, None).unwrap();
+        let found = file.reader().conflicts(&NamespaceSet::All, 10, None).unwrap();
         found.into_iter().map(|lost| (lost.part, lost.value)).collect::<Vec<_>>()
     };
     let from_a = ("type".to_owned(), serde_json::json!("from a"));

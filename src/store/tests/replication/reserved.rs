@@ -44,7 +44,10 @@ fn the_later_of_two_values_stands_everywhere() {
     apply(&mut b, &ops);
     check_equal(&a, &b);
     assert_eq!(a.reader().reserved("_roster").unwrap(), [("key".to_owned(), json!(2))]);
-    assert!(a.reader().conflicts(10, None).unwrap().is_empty(), "they are not for people");
+    assert!(
+        a.reader().conflicts(&NamespaceSet::All, 10, None).unwrap().is_empty(),
+        "they are not for people"
+    );
 }
 
 #[test]
