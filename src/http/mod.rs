@@ -101,16 +101,20 @@ pub struct Peer {
 pub fn router(state: AppState, extra: Router) -> Router {
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest);
     let authorize = || from_fn_with_state(state.clone(), layer::authorize::authorize);
+    let limit = || from_fn_with_state(state.clone(), layer::limit::limit);
     let quick = Router::from(quick())
+        .route_layer(limit())
         .route_layer(authorize())
         .layer(compression.clone())
         .layer(DefaultBodyLimit::max(state.http.body_bytes_max))
         .layer(from_fn_with_state(state.clone(), layer::deadline::deadline));
     let long = Router::from(long())
+        .route_layer(limit())
         .route_layer(authorize())
         .layer(DefaultBodyLimit::max(state.http.batch_bytes_max));
     let extra = extra
         .layer(RequestBodyLimitLayer::new(state.http.body_bytes_max))
+        .layer(limit())
         .layer(from_fn_with_state(state.clone(), layer::deadline::deadline))
         .layer(from_fn_with_state(state.clone(), layer::authenticate::authenticate));
     let router = quick
@@ -216,7 +220,6 @@ fn with_layers(router: Router, state: AppState) -> Router {
     let no_store = HeaderValue::from_static("no-store");
     let no_sniff = HeaderValue::from_static("nosniff");
     let router = router
-        .layer(from_fn_with_state(state.clone(), layer::limit::limit))
         .layer(from_fn_with_state(state.clone(), layer::limit::failures))
         .layer(from_fn_with_state(state.clone(), layer::after::after))
         .layer(from_fn_with_state(state.clone(), layer::access::access));

@@ -26,10 +26,13 @@ use Needs::{Everywhere, Listener, Nothing, Somewhere};
 const OPERATIONS: &[(&str, &str, Needs)] = &[
     ("GET", "/.well-known/oauth-protected-resource", Nothing),
     ("GET", "/.well-known/oauth-protected-resource/mcp", Nothing),
+    ("GET", "/api/admin/audit", Everywhere(Admin)),
+    ("GET", "/api/admin/audit/export", Everywhere(Admin)),
     ("GET", "/api/admin/keys", Everywhere(Admin)),
     ("POST", "/api/admin/keys", Everywhere(Admin)),
     ("DELETE", "/api/admin/keys/{id}", Everywhere(Admin)),
     ("POST", "/api/admin/keys/{id}/rotate", Everywhere(Admin)),
+    ("GET", "/api/admin/limits", Everywhere(Admin)),
     ("GET", "/api/admin/webhooks", Everywhere(Admin)),
     ("POST", "/api/admin/webhooks", Everywhere(Admin)),
     ("GET", "/api/analytics/memory-growth", Somewhere(Read)),

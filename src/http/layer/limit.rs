@@ -38,13 +38,13 @@ pub async fn failures(State(state): State<AppState>, request: Request, next: Nex
 /// Takes what the request costs from its caller's buckets, or answers 429. A handler whose cost
 /// depends on the body takes it by the [`Meter`] that is put into the extensions of the request.
 pub async fn limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    // One that is not recognised is refused by the handler, unless that is open to everyone.
-    if let Ok(principal) = authenticate_parts(&parts, &state.authenticator).await {
-        parts.extensions.insert(principal);
-    }
+    let (parts, body) = request.into_parts();
+    // Handlers of event streams recognise their callers themselves: a ticket may stand for one.
+    let principal = authenticate_parts(&parts, &state.authenticator).await.ok();
     let mut request = Request::from_parts(parts, body);
-    let Some((caller, own)) = caller_of(&request) else { return next.run(request).await };
+    let Some((caller, own)) = caller_of(&request, principal.as_ref()) else {
+        return next.run(request).await;
+    };
     let meter = Meter::new(state.limits, caller, own);
     let standing = match budget_of(&request).map(|budget| meter.take(budget, 1)) {
         Some(Err(exceeded)) => return refused(&exceeded).into_response(),
@@ -60,13 +60,12 @@ pub async fn limit(State(state): State<AppState>, request: Request, next: Next) 
 }
 
 /// Who pays. Programs on the node's own socket do not, nor do callers that nothing is known of.
-fn caller_of(request: &Request) -> Option<(Caller, OwnRates)> {
+fn caller_of(request: &Request, principal: Option<&Principal>) -> Option<(Caller, OwnRates)> {
     let extensions = request.extensions();
     if extensions.get::<LocalCaller>().is_some() {
         return None;
     }
-    let named = extensions.get::<Principal>().filter(|principal| !principal.is_anonymous());
-    if let Some(principal) = named {
+    if let Some(principal) = principal.filter(|principal| !principal.is_anonymous()) {
         return Some((Caller::Named(principal.name().into()), own_rates(principal)));
     }
     let ClientAddress(address) = extensions.get::<ClientAddress>()?;
