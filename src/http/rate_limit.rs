@@ -61,7 +61,9 @@ pub fn refused(exceeded: &Exceeded) -> Problem {
 pub fn own_rates(principal: &Principal) -> OwnRates {
     let limits = principal.limits();
     let a_minute = |count: Option<u32>| {
-        count.and_then(NonZeroU32::new).map(|count| Rate::new(count, Duration::from_mins(1), None))
+        count
+            .and_then(NonZeroU32::new)
+            .map(|count| Rate::new(count, Duration::from_mins(1), Some(count)))
     };
     OwnRates {
         reads: a_minute(limits.reads),
