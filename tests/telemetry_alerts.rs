@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::common::cluster::Cluster;
 use crate::common::nats::Version;
+use crate::common::node::Place;
 use crate::common::rest::{search, store_text};
 use crate::common::{eventually, skip};
 
@@ -76,6 +78,25 @@ fn every_metric_and_label_that_is_named_exists() {
             None
         })
     });
+}
+
+#[test]
+fn prometheus_finds_nothing_to_mend_in_the_names() {
+    let server = Place::new().serve().ready();
+    let client = server.client();
+    store_text(&client, "one");
+    search(&client, json!({"query": "one"}));
+    let text = client.get("/metrics").expect(200).text();
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let Ok(mut checking) = command.stderr(Stdio::piped()).spawn() else {
+        return skip("promtool, of Debian's package prometheus, is not here");
+    };
+    let mut input = checking.stdin.take().expect("a pipe");
+    input.write_all(text.as_bytes()).expect("it reads");
+    drop(input);
+    let output = checking.wait_with_output().expect("it ends");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
 
 /// What an expression names and a node does not show.
