@@ -31,10 +31,14 @@ impl Noted {
         scope.await
     }
 
-    fn add(&mut self, who: &Principal, access: Access, namespace: &str) {
+    fn add_caller(&mut self, who: &Principal) {
         if self.who.is_none() {
             self.who = Some(who.clone());
         }
+    }
+
+    fn add(&mut self, who: &Principal, access: Access, namespace: &str) {
+        self.add_caller(who);
         self.access = self.access.max(Some(access));
         let is_known = self.namespaces.iter().any(|known| known == namespace);
         match self.namespaces.len() {
@@ -55,6 +59,12 @@ pub(super) fn note(who: &Principal, access: Access, namespace: &str) {
     let _ = NOTED.try_with(|noted| noted.borrow_mut().add(who, access, namespace));
 }
 
+/// Notes who calls, before it is known what for: a refusal has a name then.
+pub(super) fn note_caller(who: &Principal) {
+    // As above.
+    let _ = NOTED.try_with(|noted| noted.borrow_mut().add_caller(who));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +83,9 @@ mod tests {
         assert_eq!(noted.access, Some(Access::Write));
         assert_eq!(noted.namespaces, ["b", "a", "c", "d", "…"]);
         assert_eq!(noted.who, Some(who.clone()));
+        let somewhere = async { who.require_somewhere(Access::Admin).unwrap() };
+        let ((), noted) = Noted::during(somewhere).await;
+        assert_eq!(noted, Noted { who: Some(who.clone()), ..Noted::default() });
         let ((), nothing) = Noted::during(async {}).await;
         assert_eq!(nothing, Noted::default());
         // Nobody listens.

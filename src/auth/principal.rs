@@ -131,7 +131,7 @@ impl Principal {
     /// # Errors
     /// `Forbidden`, naming the missing scope.
     pub fn require_somewhere(&self, access: Access) -> Result<()> {
-        noted::note(self, access, "*");
+        noted::note_caller(self);
         let grants = |scope: &Scope| scope.grants(access, scope.namespace.as_ref());
         if self.scopes.iter().any(grants) { Ok(()) } else { Err(forbidden(access, None)) }
     }
