@@ -17,7 +17,7 @@ fn serve() -> (Server, Client) {
 fn what_is_not_built_yet_is_an_unknown_path() {
     let (_server, client) = serve();
     for (method, path) in [
-        ("GET", "/api/admin/audit"),
+        ("GET", "/api/admin"),
         ("GET", "/.well-known/oauth-authorization-server"),
         ("GET", "/api"),
         ("GET", "/api/memories/"),

@@ -31,10 +31,13 @@ use Scope::{Admin, Open, Read, Write};
 const OPERATIONS: &[(&str, Scope, bool)] = &[
     ("get /.well-known/oauth-protected-resource", Open, false),
     ("get /.well-known/oauth-protected-resource/mcp", Open, false),
+    ("get /api/admin/audit", Admin, true),
+    ("get /api/admin/audit/export", Admin, true),
     ("get /api/admin/keys", Admin, true),
     ("post /api/admin/keys", Admin, true),
     ("delete /api/admin/keys/{id}", Admin, true),
     ("post /api/admin/keys/{id}/rotate", Admin, true),
+    ("get /api/admin/limits", Admin, true),
     ("get /api/admin/webhooks", Admin, true),
     ("post /api/admin/webhooks", Admin, true),
     ("get /api/analytics/memory-growth", Read, false),

@@ -20,6 +20,8 @@ use crate::store::holds_keys;
 
 /// Bytes that the system keeps for a client that does not read; Linux takes twice that.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
+/// Descriptors that connections leave to everything else.
+const DESCRIPTOR_COUNT_LEFT: usize = 200;
 /// Connections that wait to be accepted.
 const BACKLOG_COUNT: u32 = 1024;
 
@@ -97,6 +99,14 @@ pub(super) fn url_of(listener: &TcpListener, config: &Config) -> Result<String, 
     Ok(format!("{scheme}://{address}"))
 }
 
+/// As many as the settings allow, and the system: what the file needs must not run out.
+fn connection_count_max(config: &Config) -> usize {
+    let descriptors = crate::machine::descriptor_count_max().unwrap_or(u64::MAX);
+    let free = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let free = free.saturating_sub(DESCRIPTOR_COUNT_LEFT).max(1);
+    config.http.connection_count_max.get().min(free)
+}
+
 /// What connections are encrypted with, if they are to be.
 pub(super) fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
     let opened = config.http.tls.clone().map(|files| Tls::open(files.certificate, files.key));
@@ -115,7 +125,7 @@ pub(super) fn serve_tcp(
     }
     let door = Door {
         router: node.router.clone(),
-        connection_count_max: config.http.connection_count_max.get(),
+        connection_count_max: connection_count_max(config),
         tls,
         tasks: node.tasks.clone(),
         shutdown: node.shutdown.clone(),

@@ -239,7 +239,11 @@ impl Service {
             loop {
                 tokio::select! {
                     () = service.parts.shutdown.cancelled() => break,
-                    _ = ticks.tick() => service.note_used(&mut noted).await,
+                    _ = ticks.tick() => {
+                        service.note_used(&mut noted).await;
+                        // A look that failed is made good here.
+                        service.look_for_keys(&mut mark).await;
+                    }
                     changed = changes.changed() => {
                         if changed.is_err() {
                             break;

@@ -237,7 +237,7 @@ fn the_defaults_are_what_their_comments_say() {
     assert_eq!(http.cors_origins, CorsOrigins::Own);
     assert_eq!(http.request_timeout, Duration::from_secs(30));
     assert_eq!((http.body_bytes_max, http.batch_bytes_max), (1 << 20, 32 << 20));
-    assert_eq!(http.connection_count_max.get(), 4096);
+    assert_eq!(http.connection_count_max.get(), 16_384);
     assert_eq!((http.allowed_hosts.len(), http.trusted_proxies), (0, Networks::default()));
     assert!(auth.api_key.is_none());
     assert_eq!((auth.api_key_file, auth.anonymous), (None, Anonymous::UntilThereAreKeys));

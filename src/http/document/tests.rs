@@ -13,6 +13,7 @@ const OPERATIONS: &[&str] = &[
     "get /api/admin/audit",
     "get /api/admin/audit/export",
     "get /api/admin/keys",
+    "get /api/admin/limits",
     "get /api/admin/webhooks",
     "get /api/analytics/memory-growth",
     "get /api/analytics/overview",

@@ -1,5 +1,7 @@
 //! JSON bodies. A body that is not valid says where and how, in the words of existing servers.
 
+use std::time::Duration;
+
 use axum::RequestExt;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
@@ -13,6 +15,9 @@ use crate::http::problem::{Fault, Problem, Step};
 
 /// The longest text that a fault repeats, in bytes of JSON.
 const ECHO_BYTES_MAX: usize = 200;
+/// How long a whole body may take to come: the largest batch over a slow line does not need it.
+/// Most routes have less time for all they do.
+const BODY_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A JSON object as the body. Unknown keys are ignored: existing clients send more than is needed.
 pub struct Json<T>(pub T);
@@ -29,10 +34,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 /// Reads the body, as far as the limit of its route allows.
 ///
 /// # Errors
-/// Statuses 400, 413 and 415.
+/// Statuses 400, 408, 413 and 415.
 pub async fn read_body(request: Request) -> Result<Bytes, Problem> {
+    read_within(BODY_TIMEOUT, request).await
+}
+
+async fn read_within(limit: Duration, request: Request) -> Result<Bytes, Problem> {
     refuse_codings(request.headers())?;
-    request.extract().await.map_err(|rejection: BytesRejection| match rejection {
+    let read = tokio::time::timeout(limit, request.extract()).await.map_err(|_| {
+        let detail = format!("the body took longer than {} s", limit.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail)
+    })?;
+    read.map_err(|rejection: BytesRejection| match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             Problem::too_large("the body is larger than this call accepts")
         }
@@ -196,6 +209,17 @@ fn offset_of(bytes: &[u8], error: &serde_json::Error) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_end_is_given_up() {
+        let nothing = futures::stream::pending::<Result<Bytes, std::convert::Infallible>>();
+        let endless = axum::body::Body::from_stream(nothing);
+        let request = Request::new(endless);
+        let refused = read_within(Duration::from_millis(20), request).await.expect_err("too slow");
+        assert_eq!((refused.status().as_u16(), refused.code()), (408, "body_too_slow"));
+        let whole = Request::new(axum::body::Body::from("{}"));
+        assert_eq!(read_within(Duration::from_secs(60), whole).await.unwrap(), "{}");
+    }
     use crate::http::extract::Tags;
     use serde_json::json;
 
