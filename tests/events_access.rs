@@ -30,7 +30,7 @@ fn filters_leave_what_was_asked_for() {
     let searched = of_kind.next();
     assert_eq!(searched.name, "search_completed");
     assert_eq!(searched.data["query"], "colours");
-    assert_eq!((&searched.data["search_type"], searched.id), (&json!("semantic"), None));
+    assert_eq!((&searched.data["search_type"], searched.id), (&json!("hybrid"), None));
     // A search of the namespace `default` is none of that listener's business.
     store(&client, json!({"content": "more work", "namespace": "work"}));
     assert_eq!(of_namespace.next().data["content_preview"], "more work");

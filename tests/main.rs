@@ -54,6 +54,7 @@ mod peer_file;
 mod recount;
 mod reembed;
 mod rest_access;
+mod rest_answers;
 mod rest_batch;
 mod rest_cluster;
 mod rest_conditional;

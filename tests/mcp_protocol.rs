@@ -176,8 +176,7 @@ async fn every_revision_stores_and_finds() {
         let stored = client.call("memory_store", json!({"content": "tea is green"})).await;
         assert!(text(&stored).starts_with("Memory stored successfully (hash: "), "{stored}");
         let found = client.call("memory_search", json!({"query": "tea is green"})).await;
-        let start =
-            "Found 1 memories (mode: semantic) for query: 'tea is green'\n\n1. tea is green";
+        let start = "Found 1 memories (mode: hybrid) for query: 'tea is green'\n\n1. tea is green";
         assert!(text(&found).starts_with(start), "{found}");
         let memory = &found["structuredContent"]["results"][0]["memory"];
         assert_eq!(memory, &stored["structuredContent"]["memory"]);

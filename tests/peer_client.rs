@@ -79,7 +79,7 @@ fn a_whole_session_of_an_old_client_works() {
 
     let body = json!({"query": "when do we deploy", "n_results": 5});
     let found = client.post("/api/search", body).expect(200).value();
-    assert_eq!(check_search(&found, "semantic")[0], "Deploys run on Fridays at noon");
+    assert_eq!(check_search(&found, "hybrid")[0], "Deploys run on Fridays at noon");
     let body = json!({"tags": ["ops"], "match_all": false});
     let found = client.post("/api/search/by-tag", body).expect(200).value();
     assert_eq!(check_search(&found, "tag").len(), 2);
@@ -191,7 +191,7 @@ fn quality_boost_is_asked_for_in_the_body() {
     let body = json!({"query": "rated", "n_results": 10, "similarity_threshold": null,
         "quality_boost": true, "quality_weight": 0.3});
     let found = client.post("/api/search", body).expect(200).value();
-    assert_eq!(check_search(&found, "semantic"), ["Rated"]);
+    assert_eq!(check_search(&found, "hybrid"), ["Rated"]);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn numbers_that_a_script_sends_as_floats_are_counts() {
     let (_server, client) = serve();
     store(&client, "x", &["a"]);
     let found = client.post("/api/search", json!({"query": "x", "n_results": 5.0}));
-    assert_eq!(check_search(&found.expect(200).value(), "semantic"), ["x"]);
+    assert_eq!(check_search(&found.expect(200).value(), "hybrid"), ["x"]);
 }
 
 #[test]

@@ -29,11 +29,11 @@ use crate::service::Service;
 #[schema(as = SearchMode)]
 pub enum ModeName {
     /// By meaning.
-    #[default]
     Semantic,
     /// By words.
     Keyword,
     /// Both, fused.
+    #[default]
     Hybrid,
 }
 
@@ -50,8 +50,9 @@ impl From<ModeName> for SearchMode {
 /// A search. Every condition is applied before the best are taken. Other keys are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SearchRequest {
-    /// What is asked.
-    #[schema(min_length = 1, max_length = 16384, example = "which paper does the printer want?")]
+    /// What is asked. `tag:x`, `type:x`, `after:2026-01-01` and `before:yesterday` narrow the
+    /// search, a phrase in quotes comes first where it is found. An empty query finds the newest.
+    #[schema(max_length = 16384, example = "which paper does the printer want?")]
     query: String,
     /// How many results.
     #[serde(default = "ten", deserialize_with = "result_count")]
@@ -61,7 +62,7 @@ pub struct SearchRequest {
     #[serde(default, deserialize_with = "fraction_or_none")]
     #[schema(minimum = 0, maximum = 1)]
     similarity_threshold: Option<f64>,
-    /// How relevance is judged; `semantic` when absent.
+    /// How relevance is judged; `hybrid` when absent.
     mode: Option<ModeName>,
     /// Only memories with these tags.
     #[serde(default)]
@@ -105,6 +106,14 @@ pub struct SearchRequest {
     #[serde(default = "quality_weight", deserialize_with = "fraction")]
     #[schema(required = false, minimum = 0, maximum = 1, default = 0.3)]
     quality_weight: f64,
+    /// Let fresh memories come earlier; half of the freshness goes every 30 days.
+    #[serde(default)]
+    #[schema(required = false)]
+    recency_boost: bool,
+    /// How much freshness takes part.
+    #[serde(default = "quality_weight", deserialize_with = "fraction")]
+    #[schema(required = false, minimum = 0, maximum = 1, default = 0.3)]
+    recency_weight: f64,
 }
 
 /// Existing clients rely on it.
@@ -146,6 +155,8 @@ impl SearchRequest {
             filter,
             is_exact: self.exact,
             quality_weight: self.quality_boost.then_some(self.quality_weight),
+            recency_weight: self.recency_boost.then_some(self.recency_weight),
+            time_zone: self.tz.filter(|tz| !tz.trim().is_empty()),
         })
     }
 }
@@ -161,7 +172,7 @@ pub struct SearchResponse {
     /// What was asked.
     query: String,
     /// How the results were found.
-    #[schema(example = "semantic")]
+    #[schema(example = "hybrid")]
     search_type: &'static str,
     /// How long it took.
     #[schema(minimum = 0)]
@@ -169,6 +180,9 @@ pub struct SearchResponse {
     /// Where the next page starts, where the order is by time.
     #[schema(required)]
     next_cursor: Option<String>,
+    /// What there is to know of how it went; absent when there is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// One result.
@@ -177,7 +191,8 @@ pub struct SearchResponse {
 pub struct ResultBody {
     /// The memory.
     memory: MemoryBody,
-    /// `max(0, 1 - cosine_distance / 2)`; null where nothing was compared by meaning.
+    /// By meaning: `max(0, 1 - cosine_distance / 2)`. In hybrid searches the fused score on the
+    /// same scale, in the order of the results. Null where nothing was compared by meaning.
     #[schema(required, minimum = 0, maximum = 1, example = 0.87)]
     similarity_score: Option<f64>,
     /// A short sentence for people.
@@ -212,6 +227,7 @@ impl SearchResponse {
             search_type: answer.search_type,
             processing_time_ms: took.as_secs_f64() * 1000.0,
             next_cursor: answer.next_cursor,
+            note: answer.note,
         })
     }
 }
@@ -368,24 +384,13 @@ pub async fn by_time(
     let answer = match body.semantic_query.filter(|text| !text.trim().is_empty()) {
         None => state.service.search_newest(&who, filter, limit, None, "time").await?,
         Some(text) => {
-            let query = ranked_by_meaning(text, limit, filter);
+            let query =
+                SearchQuery { mode: SearchMode::Semantic, ..SearchQuery::new(text, limit, filter) };
             let answer = state.service.search(&who, query).await?;
             SearchAnswer { search_type: "time", ..answer }
         }
     };
     Ok(SearchResponse::new(answer, body.query, state.service.uptime().saturating_sub(started)))
-}
-
-fn ranked_by_meaning(text: String, limit: usize, filter: Filter) -> SearchQuery {
-    SearchQuery {
-        text,
-        limit,
-        similarity_threshold: None,
-        mode: SearchMode::Semantic,
-        filter,
-        is_exact: false,
-        quality_weight: None,
-    }
 }
 
 /// How many similar memories to find.

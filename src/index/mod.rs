@@ -7,7 +7,7 @@
 
 pub mod batch;
 mod best;
-mod bits;
+pub mod bits;
 mod chunk;
 pub mod code;
 pub mod exact;

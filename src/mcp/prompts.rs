@@ -9,7 +9,7 @@ use super::text;
 use super::view::MemoryView;
 use crate::mcp::arguments::Tags;
 use crate::memory::time_phrase::{self, TimeRange};
-use crate::memory::{Filter, Memory, RESULT_COUNT_MAX, SearchMode, SearchQuery, normalise_tags};
+use crate::memory::{Filter, Memory, RESULT_COUNT_MAX, SearchQuery, normalise_tags};
 use crate::{Error, Result};
 
 /// Memories that a prompt shows.
@@ -287,15 +287,7 @@ async fn related(
     filter: Filter,
     limit: usize,
 ) -> Result<Vec<MemoryView>> {
-    let query = SearchQuery {
-        text: about.to_owned(),
-        limit,
-        similarity_threshold: None,
-        mode: SearchMode::Semantic,
-        filter,
-        is_exact: false,
-        quality_weight: None,
-    };
+    let query = SearchQuery::new(about.to_owned(), limit, filter);
     let answer = call.service.search(&call.who, query).await?;
     Ok(answer.hits.into_iter().map(|hit| hit.memory.into()).collect())
 }

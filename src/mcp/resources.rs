@@ -11,8 +11,8 @@ use super::tools::Counts;
 use super::view::{HitView, MemoryView};
 use crate::limit::Budget;
 use crate::memory::{
-    Filter, ListQuery, NamespaceSet, PageAt, RESULT_COUNT_MAX, SearchMode, SearchQuery, TagCount,
-    TagMatch, normalise_tags,
+    Filter, ListQuery, NamespaceSet, PageAt, RESULT_COUNT_MAX, SearchQuery, TagCount, TagMatch,
+    normalise_tags,
 };
 use crate::{Code, Error, Result};
 
@@ -123,15 +123,8 @@ pub(super) async fn newest(
 }
 
 async fn search(call: &Call<'_>, text: String, namespaces: NamespaceSet) -> Result<Value> {
-    let query = SearchQuery {
-        text,
-        limit: SEARCH_LIMIT,
-        similarity_threshold: None,
-        mode: SearchMode::Semantic,
-        filter: Filter { namespaces, ..call.filter(Conditions::default())? },
-        is_exact: false,
-        quality_weight: None,
-    };
+    let filter = Filter { namespaces, ..call.filter(Conditions::default())? };
+    let query = SearchQuery::new(text, SEARCH_LIMIT, filter);
     let answer = call.service.search(&call.who, query.clone()).await?;
     let results: Vec<HitView> =
         answer.hits.into_iter().map(|hit| HitView::new(hit, false)).collect();

@@ -12,6 +12,7 @@ mod namespace;
 mod position;
 pub mod projection;
 pub mod rank;
+pub mod relevance;
 mod search;
 mod tag;
 pub mod time_phrase;

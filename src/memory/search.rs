@@ -6,11 +6,11 @@ use super::{Filter, Memory};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SearchMode {
     /// By meaning: cosine similarity of embeddings.
-    #[default]
     Semantic,
     /// By words: BM25.
     Keyword,
-    /// Both lists, fused.
+    /// By meaning and words.
+    #[default]
     Hybrid,
 }
 
@@ -28,7 +28,8 @@ impl SearchMode {
 /// A search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchQuery {
-    /// What is asked; 1 to [`super::QUERY_BYTES_MAX`] bytes.
+    /// What is asked, with its operators; at most [`super::QUERY_BYTES_MAX`] bytes. An empty one
+    /// asks for the newest memories.
     pub text: String,
     /// How many results, 1 to [`super::RESULT_COUNT_MAX`].
     pub limit: usize,
@@ -42,6 +43,27 @@ pub struct SearchQuery {
     pub is_exact: bool,
     /// Weight of `metadata.quality_score` in the order, 0 to 1; `None` leaves quality out.
     pub quality_weight: Option<f64>,
+    /// Weight of freshness in the order, 0 to 1; `None` leaves it out.
+    pub recency_weight: Option<f64>,
+    /// The IANA zone in which times in the text are read; that of the node when `None`.
+    pub time_zone: Option<String>,
+}
+
+impl SearchQuery {
+    /// A search as most callers want it.
+    pub fn new(text: String, limit: usize, filter: Filter) -> Self {
+        SearchQuery {
+            text,
+            limit,
+            similarity_threshold: None,
+            mode: SearchMode::default(),
+            filter,
+            is_exact: false,
+            quality_weight: None,
+            recency_weight: None,
+            time_zone: None,
+        }
+    }
 }
 
 /// What a result's place is made of. Absent parts did not take part.
@@ -53,6 +75,15 @@ pub struct ScoreParts {
     /// BM25, larger is better, unbounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keyword: Option<f64>,
+    /// What the turns of a conversation around this one add.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<f64>,
+    /// What the external re-ranker says, unbounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<f64>,
+    /// How fresh the memory is, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recency: Option<f64>,
     /// `metadata.quality_score`, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<f64>,
@@ -66,7 +97,8 @@ pub struct ScoreParts {
 pub struct Hit {
     /// The memory.
     pub memory: Memory,
-    /// 0 to 1; `None` where nothing was compared by meaning.
+    /// 0 to 1, in hybrid searches in the order of the results; `None` where nothing was compared
+    /// by meaning.
     pub similarity: Option<f64>,
     /// A short sentence for people.
     pub reason: String,
@@ -83,4 +115,6 @@ pub struct SearchAnswer {
     pub search_type: &'static str,
     /// Opaque start of the next page, where the order is by time and there is one.
     pub next_cursor: Option<String>,
+    /// What the caller should know of how it went, if anything.
+    pub note: Option<String>,
 }

@@ -1,12 +1,15 @@
 //! The use cases: the only door for HTTP, MCP and the command line. Every rule lives here.
 
+mod allowed;
 mod audit;
 mod backup;
 mod batch;
+mod candidates;
 mod change;
 mod cluster;
 mod duplicates;
 mod gate;
+mod hybrid;
 mod index_state;
 mod indexing;
 mod inspect;
@@ -14,6 +17,7 @@ mod keys;
 mod nearest;
 mod observe;
 mod once;
+mod order;
 mod pending;
 mod position;
 mod recall;

@@ -67,14 +67,23 @@ impl Nearest {
         self.seen.is_some()
     }
 
+    /// What the index holds, as of the reader's snapshot; `None` while there is no index.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub(super) fn snapshot(
+        &self,
+        reader: &Reader<'_>,
+    ) -> Result<Option<Arc<Snapshot>>, StoreError> {
+        self.seen.as_ref().map_or(Ok(None), |seen| up_to_date(&self.index, seen, reader))
+    }
+
     /// Rows that the index holds, as of the reader's snapshot.
     ///
     /// # Errors
     /// Those of the file.
     pub(super) fn row_count(&self, reader: &Reader<'_>) -> Result<u64, StoreError> {
-        let Some(seen) = &self.seen else { return Ok(0) };
-        let current = up_to_date(&self.index, seen, reader)?;
-        Ok(current.map_or(0, |current| current.len() as u64))
+        Ok(self.snapshot(reader)?.map_or(0, |current| current.len() as u64))
     }
 
     /// The nearest rows that the filter leaves.
@@ -89,10 +98,7 @@ impl Nearest {
         limit: usize,
     ) -> Result<Vec<Neighbour>, StoreError> {
         let vectors = Snapshotted(reader);
-        let current = match &self.seen {
-            Some(seen) => up_to_date(&self.index, seen, reader)?,
-            None => None,
-        };
+        let current = self.snapshot(reader)?;
         let Some(snapshot) = current.filter(|current| current.dimension() == vector.len()) else {
             return by_vectors(reader, filter, vector, limit);
         };

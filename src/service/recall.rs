@@ -2,65 +2,93 @@
 
 use std::time::Instant;
 
-use memnode_cluster::Embedding;
-
-use super::nearest::{Nearest, Snapshotted};
+use super::hybrid::{Found, Looking};
+use super::order::Order;
 use super::{MODEL_CHANGE_TRY_COUNT, Service, memory_not_found, model_keeps_changing};
 use crate::auth::Principal;
-use crate::index::{self, Neighbour};
+use crate::index::Neighbour;
 use crate::memory::rank::{self, Ranked};
+use crate::memory::relevance::question::{Demands, Question};
 use crate::memory::{
     ContentHash, Filter, Hit, ListQuery, METADATA_KEY_COUNT_MAX, Memory, Namespace, Page, PageAt,
-    QUERY_BYTES_MAX, RESULT_COUNT_MAX, ScoreParts, SearchAnswer, SearchMode, SearchQuery, Tag,
+    QUERY_BYTES_MAX, RESULT_COUNT_MAX, ScoreParts, SearchAnswer, SearchMode, SearchQuery,
+    TAG_COUNT_MAX, Tag, TagMatch,
 };
 use crate::store::{Known, Located, PageEnd, Reader, StoreError};
 use crate::{Error, Result};
 
-/// How many of each list a fusion looks at, at least.
-const FUSION_COUNT_MIN: usize = 50;
-/// How many times more candidates a quality boost looks at than results are asked for.
-const QUALITY_FACTOR: usize = 3;
-
 impl Service {
-    /// The best memories for a text among those that the filter leaves.
+    /// The best memories for a text among those that the filter and the operators in the text
+    /// leave; the newest of them when it asks for nothing else.
     ///
     /// # Errors
     /// `InvalidInput` for bounds that are not held; `Forbidden`; those of the model and the file.
     pub async fn search(&self, who: &Principal, mut query: SearchQuery) -> Result<SearchAnswer> {
         let started = Instant::now();
-        query.filter.namespaces = who.readable(&query.filter.namespaces)?;
         check(&query)?;
+        let question = Question::read(&query.text, &self.now(query.time_zone.as_deref())?);
+        demand(&mut query.filter, &question.demands)?;
+        if question.text.trim().is_empty() {
+            return self.search_newest(who, query.filter, query.limit, None, "newest").await;
+        }
+        query.filter.namespaces = who.readable(&query.filter.namespaces)?;
         let (namespaces, text) = (query.filter.namespaces.clone(), query.text.clone());
-        let answer = self.search_checked(query).await?;
+        let answer = self.search_checked(query, question).await?;
         self.announce_search(namespaces, &text, &answer, started);
         Ok(answer)
     }
 
-    async fn search_checked(&self, query: SearchQuery) -> Result<SearchAnswer> {
-        if query.mode == SearchMode::Keyword {
-            let hits = self.read(move |reader| by_words(reader, &query)).await?;
-            return Ok(answer(hits, SearchMode::Keyword));
-        }
-        let mode = query.mode;
+    async fn search_checked(&self, query: SearchQuery, question: Question) -> Result<SearchAnswer> {
+        let (mode, order) = (query.mode, Order::of(&query, crate::clock::now_seconds()));
+        let found = match mode {
+            SearchMode::Keyword => self.find_by_words(query, question, order.wanted()).await?,
+            SearchMode::Semantic | SearchMode::Hybrid => {
+                self.find_by_meaning(query, question, order.wanted()).await?
+            }
+        };
+        let hits = found.into_iter().map(|(memory, ranked)| hit(memory, ranked, mode)).collect();
+        Ok(answer(order.of_hits(hits), mode))
+    }
+
+    async fn find_by_words(
+        &self,
+        query: SearchQuery,
+        question: Question,
+        wanted: usize,
+    ) -> Result<Vec<Found>, StoreError> {
+        self.read_near(query.is_exact, move |reader, nearest| {
+            let (filter, question) = (&query.filter, &question);
+            Looking { reader, nearest, filter, question, wanted }.by_words()
+        })
+        .await
+    }
+
+    async fn find_by_meaning(
+        &self,
+        query: SearchQuery,
+        question: Question,
+        wanted: usize,
+    ) -> Result<Vec<Found>> {
         for _ in 0..MODEL_CHANGE_TRY_COUNT {
-            let embedding = self.embed_one(&query.text).await?;
-            let query = query.clone();
+            let embedding = self.embed_one(&question.text).await?;
+            let (query, question) = (query.clone(), question.clone());
             let found = self
                 .read_near(query.is_exact, move |reader, nearest| {
                     if reader.model()? != embedding.model {
                         return Err(StoreError::ModelChanged);
                     }
-                    match query.mode {
-                        SearchMode::Hybrid => by_both(reader, nearest, &query, &embedding),
-                        SearchMode::Semantic | SearchMode::Keyword => {
-                            by_meaning(reader, nearest, &query, &embedding)
-                        }
+                    let (filter, question) = (&query.filter, &question);
+                    if query.mode == SearchMode::Hybrid {
+                        let looking = Looking { reader, nearest, filter, question, wanted };
+                        return looking.by_both(&embedding);
                     }
+                    let near = nearest.neighbours(reader, filter, &embedding.vector, wanted)?;
+                    with_memories(reader, near.iter().map(semantic))
                 })
                 .await;
             match found {
                 Err(StoreError::ModelChanged) => {}
-                other => return Ok(answer(other?, mode)),
+                other => return Ok(other?),
             }
         }
         Err(model_keeps_changing())
@@ -95,6 +123,7 @@ impl Service {
             hits: page.memories.into_iter().map(hit).collect(),
             search_type,
             next_cursor: page.next_cursor,
+            note: None,
         };
         self.announce_search(namespaces, &query, &answer, started);
         Ok(answer)
@@ -109,6 +138,9 @@ impl Service {
         let mut filter = query.filter.clone();
         filter.namespaces = who.readable(&filter.namespaces)?;
         check(&query)?;
+        if query.text.trim().is_empty() {
+            return Err(Error::invalid("the query is empty").reason("empty_query"));
+        }
         let (namespaces, text) = (filter.namespaces.clone(), query.text.clone());
         let found = self
             .read(move |reader| reader.containing(&filter, query.text.trim(), query.limit))
@@ -123,6 +155,7 @@ impl Service {
             hits: found.into_iter().map(hit).collect(),
             search_type: "exact",
             next_cursor: None,
+            note: None,
         };
         self.announce_search(namespaces, &text, &answer, started);
         Ok(answer)
@@ -143,7 +176,7 @@ impl Service {
         check_limit(limit)?;
         let started = Instant::now();
         let (namespace, looked_at) = (namespace.clone(), namespace.clone());
-        let hits = self
+        let found = self
             .read_near(false, move |reader, nearest| {
                 let Known::Live(own) = reader.find(&namespace, &hash)? else {
                     return Err(memory_not_found().into());
@@ -153,10 +186,12 @@ impl Service {
                 let mut found = nearest.neighbours(reader, &filter, &vector, limit + 1)?;
                 found.retain(|neighbour| neighbour.row != own.row);
                 found.truncate(limit);
-                hits_of(reader, found.iter().map(semantic).collect())
+                with_memories(reader, found.iter().map(semantic))
             })
             .await?;
-        let answer = SearchAnswer { hits, search_type: "similar", next_cursor: None };
+        let mode = SearchMode::Semantic;
+        let hits = found.into_iter().map(|(memory, ranked)| hit(memory, ranked, mode)).collect();
+        let answer = SearchAnswer { search_type: "similar", ..answer(hits, mode) };
         self.announce_search(looked_at.into(), &hash.to_string(), &answer, started);
         Ok(answer)
     }
@@ -188,14 +223,42 @@ impl Service {
 }
 
 fn answer(hits: Vec<Hit>, mode: SearchMode) -> SearchAnswer {
-    SearchAnswer { hits, search_type: mode.name(), next_cursor: None }
+    SearchAnswer { hits, search_type: mode.name(), next_cursor: None, note: None }
+}
+
+/// Narrows a filter by what stands in the text of the query.
+fn demand(filter: &mut Filter, demands: &Demands) -> Result<()> {
+    if !demands.tags.is_empty() {
+        if filter.tags.len() > 1 && filter.tag_match == TagMatch::Any {
+            return Err(Error::invalid(
+                "`tag:` in the query cannot be combined with several tags of which any is enough: \
+                 give all of them in one place",
+            )
+            .reason("contradicting_tags"));
+        }
+        filter.tag_match = TagMatch::All;
+        filter.tags.extend(demands.tags.iter().cloned());
+        filter.tags.sort_unstable();
+        filter.tags.dedup();
+    }
+    if let Some(demanded) = &demands.memory_type {
+        match &filter.memory_type {
+            Some(given) if given != demanded => {
+                return Err(Error::invalid(format!(
+                    "the query demands the type `{demanded}` and the filter `{given}`: no memory \
+                     has both"
+                ))
+                .reason("contradicting_types"));
+            }
+            _ => filter.memory_type = Some(demanded.clone()),
+        }
+    }
+    filter.created = filter.created.within(demands.created);
+    Ok(())
 }
 
 fn check(query: &SearchQuery) -> Result<()> {
     check_limit(query.limit)?;
-    if query.text.trim().is_empty() {
-        return Err(Error::invalid("the query is empty").reason("empty_query"));
-    }
     if query.text.len() > QUERY_BYTES_MAX {
         return Err(Error::invalid(format!(
             "the query has {} bytes; at most {QUERY_BYTES_MAX} are allowed",
@@ -210,9 +273,17 @@ fn check(query: &SearchQuery) -> Result<()> {
         ))
         .reason("invalid_metadata"));
     }
+    if query.filter.tags.len() > TAG_COUNT_MAX {
+        return Err(Error::invalid(format!(
+            "the filter has {} tags; at most {TAG_COUNT_MAX} are allowed",
+            query.filter.tags.len()
+        ))
+        .reason("too_many_tags"));
+    }
     let shares = [
         ("similarity_threshold", query.similarity_threshold),
         ("quality_weight", query.quality_weight),
+        ("recency_weight", query.recency_weight),
     ];
     for (name, share) in shares {
         if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
@@ -232,93 +303,26 @@ fn check_limit(limit: usize) -> Result<()> {
         .reason("out_of_range"))
 }
 
-fn by_meaning(
-    reader: &Reader<'_>,
-    nearest: &Nearest,
-    query: &SearchQuery,
-    embedding: &Embedding,
-) -> Result<Vec<Hit>, StoreError> {
-    let wanted = candidate_count(query);
-    let found = nearest.neighbours(reader, &query.filter, &embedding.vector, wanted)?;
-    let ranked = found.iter().map(semantic).collect();
-    finish(reader, query, ranked)
-}
-
-fn by_words(reader: &Reader<'_>, query: &SearchQuery) -> Result<Vec<Hit>, StoreError> {
-    let found = reader.by_words(&query.filter, &query.text, candidate_count(query))?;
-    let ranked = found
-        .into_iter()
-        .map(|(row, score)| Ranked { row, semantic: None, keyword: Some(score), total: score })
-        .collect();
-    finish(reader, query, ranked)
-}
-
-fn by_both(
-    reader: &Reader<'_>,
-    nearest: &Nearest,
-    query: &SearchQuery,
-    embedding: &Embedding,
-) -> Result<Vec<Hit>, StoreError> {
-    let wanted = candidate_count(query).max(FUSION_COUNT_MIN);
-    let near = nearest.neighbours(reader, &query.filter, &embedding.vector, wanted)?;
-    let near: Vec<(i64, f64)> =
-        near.iter().map(|n| (n.row, rank::similarity(f64::from(n.distance)))).collect();
-    let worded = reader.by_words(&query.filter, &query.text, wanted)?;
-    let mut ranked = rank::fuse(&near, &worded);
-    for one in ranked.iter_mut().filter(|one| one.semantic.is_none()) {
-        let distance = index::distance(&Snapshotted(reader), &embedding.vector, one.row)?;
-        one.semantic = distance.map(|distance| rank::similarity(f64::from(distance)));
-    }
-    ranked.truncate(candidate_count(query));
-    finish(reader, query, ranked)
-}
-
-/// A quality boost reorders more candidates than it returns.
-fn candidate_count(query: &SearchQuery) -> usize {
-    if query.quality_weight.is_some() { query.limit * QUALITY_FACTOR } else { query.limit }
-}
-
 fn semantic(neighbour: &Neighbour) -> Ranked {
     let similarity = rank::similarity(f64::from(neighbour.distance));
-    Ranked { row: neighbour.row, semantic: Some(similarity), keyword: None, total: similarity }
-}
-
-/// Threshold, quality, cut.
-fn finish(
-    reader: &Reader<'_>,
-    query: &SearchQuery,
-    mut ranked: Vec<Ranked>,
-) -> Result<Vec<Hit>, StoreError> {
-    if let Some(threshold) = query.similarity_threshold {
-        ranked.retain(|one| one.semantic.is_none_or(|similarity| similarity >= threshold));
-    }
-    let mut hits = hits_of(reader, ranked)?;
-    if let Some(weight) = query.quality_weight {
-        for hit in &mut hits {
-            let quality = rank::quality(&hit.memory.metadata);
-            let base = hit.score.total.unwrap_or_default();
-            hit.score.quality = Some(quality);
-            hit.score.total = Some((1.0 - weight) * base + weight * quality);
-        }
-        hits.sort_by(|a, b| {
-            b.score.total.unwrap_or_default().total_cmp(&a.score.total.unwrap_or_default())
-        });
-    }
-    hits.truncate(query.limit);
-    Ok(hits)
+    let semantic = Some(similarity);
+    Ranked { row: neighbour.row, semantic, total: similarity, ..Ranked::default() }
 }
 
 /// The memories of ranked rows, in their order.
-fn hits_of(reader: &Reader<'_>, ranked: Vec<Ranked>) -> Result<Vec<Hit>, StoreError> {
-    let mut hits = Vec::with_capacity(ranked.len());
+fn with_memories(
+    reader: &Reader<'_>,
+    ranked: impl Iterator<Item = Ranked>,
+) -> Result<Vec<Found>, StoreError> {
+    let mut found = Vec::new();
     for one in ranked {
-        let Some(Located { memory, .. }) = reader.by_rows(&[one.row])?.pop() else { continue };
-        hits.push(hit(memory, one));
+        let located = reader.by_rows(&[one.row])?.pop();
+        found.extend(located.map(|located| (located.memory, one)));
     }
-    Ok(hits)
+    Ok(found)
 }
 
-fn hit(memory: Memory, ranked: Ranked) -> Hit {
+fn hit(memory: Memory, ranked: Ranked, mode: SearchMode) -> Hit {
     let reason = match (ranked.semantic, ranked.keyword) {
         (Some(similarity), None) => format!("semantic similarity {similarity:.3}"),
         (None, Some(score)) => format!("keyword score {score:.2}"),
@@ -330,10 +334,16 @@ fn hit(memory: Memory, ranked: Ranked) -> Hit {
     let score = ScoreParts {
         semantic: ranked.semantic,
         keyword: ranked.keyword,
-        quality: None,
+        context: ranked.context,
         total: Some(ranked.total),
+        ..ScoreParts::default()
     };
-    Hit { memory, similarity: ranked.semantic, reason, score }
+    let similarity = match mode {
+        SearchMode::Semantic => ranked.semantic,
+        SearchMode::Hybrid => Some(rank::as_similarity(ranked.total)),
+        SearchMode::Keyword => None,
+    };
+    Hit { memory, similarity, reason, score }
 }
 
 /// Opaque: the bits of the creation time and the row, in hexadecimal.
@@ -358,6 +368,29 @@ fn parse_cursor(cursor: &str) -> Result<PageEnd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn demands_of_the_text_narrow_the_filter() {
+        let tags = |names: &[&str]| crate::memory::normalise_tags(names.iter().copied());
+        let demands = Demands {
+            tags: tags(&["b"]).expect("tags"),
+            memory_type: Some("note".to_owned()),
+            ..Demands::default()
+        };
+        let mut filter = Filter { tags: tags(&["a"]).expect("tags"), ..Filter::default() };
+        demand(&mut filter, &demands).expect("they go together");
+        assert_eq!(filter.tags, tags(&["a", "b"]).expect("tags"));
+        assert_eq!(
+            (filter.tag_match, filter.memory_type.as_deref()),
+            (TagMatch::All, Some("note"))
+        );
+
+        let several = tags(&["a", "c"]).expect("tags");
+        let mut any = Filter { tags: several, ..Filter::default() };
+        assert!(demand(&mut any, &demands).is_err(), "any of two, and a third");
+        let mut other = Filter { memory_type: Some("bill".to_owned()), ..Filter::default() };
+        assert!(demand(&mut other, &demands).is_err(), "two types");
+    }
 
     #[test]
     fn a_cursor_is_opaque_and_checked() {

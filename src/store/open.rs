@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_feed.sql"),
     include_str!("migrations/0004_webhook.sql"),
     include_str!("migrations/0005_codes.sql"),
+    include_str!("migrations/0006_words.sql"),
     include_str!("migrations/0008_audit.sql"),
 ];
 

@@ -1,129 +1,203 @@
-//! Search by words: FTS5 with BM25, every word first, then any of the rarest.
+//! The word index (FTS5): in which memories words occur. What they are worth there is judged by
+//! `memory::relevance`.
 
-use rusqlite::params_from_iter;
 use rusqlite::types::Value as SqlValue;
+use rusqlite::{OptionalExtension, params, params_from_iter};
 
 use super::error::StoreError;
 use super::filter::Conditions;
-use super::reader::Reader;
+use super::reader::{Located, MEMORY_COLUMNS, Reader, memory_of};
 use crate::memory::Filter;
+use crate::memory::relevance::{Corpus, similar};
 
-/// Words of a query that count; the rest is ignored.
-const WORD_COUNT_MAX: usize = 32;
-/// Longest word, in characters.
-const WORD_CHARS_MAX: usize = 64;
-/// How far the matches of one word are counted to find the rarest.
-const FREQUENCY_CAP: i64 = 20_000;
-/// Rows that the any-word query may have to score: a query of common words stays affordable.
-const ANY_ROW_COUNT_MAX: i64 = 40_000;
-/// BM25 weights of the columns content and tags.
-const WEIGHTS: &str = "1.0, 0.5";
+/// Words of the index that are compared with one that nobody wrote.
+const VOCABULARY_COUNT_MAX: usize = 10_000;
+/// Occurrences that are passed over on the way.
+const VOCABULARY_ROW_COUNT_MAX: u64 = 200_000;
+/// Words that take the place of one that nobody wrote.
+const SIMILAR_COUNT_MAX: usize = 3;
+/// Characters with which such words must start alike.
+const SIMILAR_START: usize = 2;
 
-/// A row and its BM25 score; larger is better.
-pub type Scored = (i64, f64);
+/// What is looked for in the word index.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'w> {
+    /// One word, in any form of it.
+    Word(&'w str),
+    /// Every one of some words.
+    Every(&'w [&'w str]),
+    /// Some words in just this order.
+    Phrase(&'w [String]),
+}
+
+impl Wanted<'_> {
+    /// As an FTS5 expression in which no character of a word is an operator.
+    fn expression(&self) -> String {
+        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        match self {
+            Wanted::Word(word) => quoted(word),
+            Wanted::Every(words) => {
+                words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" AND ")
+            }
+            Wanted::Phrase(words) => quoted(&words.join(" ")),
+        }
+    }
+}
+
+/// Where something occurs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Occurrences {
+    /// Rows that are allowed, newest first.
+    pub rows: Vec<i64>,
+    /// In how many rows it occurs, allowed or not; estimated where not all were looked at.
+    pub count: u64,
+    /// Whether all rows were looked at.
+    pub is_complete: bool,
+}
 
 impl Reader<'_> {
-    /// The best rows for a text: those with every word of it, then those with any.
-    pub fn by_words(
+    /// Rows in which something occurs, newest first: up to `limit` that `allows` leaves, of up to
+    /// `looked_at_max`.
+    pub fn occurrences(
         &self,
-        filter: &Filter,
-        text: &str,
+        wanted: Wanted<'_>,
+        allows: impl Fn(i64) -> Result<bool, StoreError>,
         limit: usize,
-    ) -> Result<Vec<Scored>, StoreError> {
-        let words = words(text);
-        if words.is_empty() {
-            return Ok(Vec::new());
-        }
-        let every = words.join(" ");
-        let mut found = self.matching(filter, &every, limit)?;
-        if found.len() < limit && words.len() > 1 {
-            let any = self.rarest(&words)?.join(" OR ");
-            for scored in self.matching(filter, &any, limit)? {
-                if found.len() < limit && !found.iter().any(|(row, _)| *row == scored.0) {
-                    found.push(scored);
-                }
+        looked_at_max: usize,
+    ) -> Result<Occurrences, StoreError> {
+        let sql = "SELECT rowid FROM memory_fts WHERE memory_fts MATCH ?1 ORDER BY rowid DESC";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let mut found = Occurrences { is_complete: true, ..Occurrences::default() };
+        let mut rows = statement.query([wanted.expression()])?;
+        let mut last = 0;
+        while let Some(row) = rows.next()? {
+            if found.rows.len() == limit || found.count == looked_at_max as u64 {
+                found.is_complete = false;
+                break;
             }
+            last = row.get(0)?;
+            found.count += 1;
+            if allows(last)? {
+                found.rows.push(last);
+            }
+        }
+        drop(rows);
+        if !found.is_complete {
+            found.count = self.extrapolated(found.count, last)?;
         }
         Ok(found)
     }
 
-    fn matching(
-        &self,
-        filter: &Filter,
-        expression: &str,
-        limit: usize,
-    ) -> Result<Vec<Scored>, StoreError> {
-        let tests = Conditions::of(self.connection(), filter)?.tests();
-        let sql = format!(
-            "SELECT m.row, -bm25(memory_fts, {WEIGHTS}) AS score \
-             FROM memory_fts JOIN memory m ON m.row = memory_fts.rowid \
-             WHERE memory_fts MATCH ?{} ORDER BY score DESC, m.row DESC LIMIT ?",
-            tests.text
-        );
-        let mut parameters = vec![SqlValue::Text(expression.to_owned())];
-        parameters.extend(tests.parameters);
-        parameters.push(SqlValue::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
-        let mut statement = self.connection().prepare_cached(&sql)?;
-        let rows = statement
-            .query_map(params_from_iter(parameters), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    /// How often something occurs, that occurs `count` times from the newest row down to `last`.
+    fn extrapolated(&self, count: u64, last: i64) -> Result<u64, StoreError> {
+        let sql = "SELECT ifnull(max(row), 0) FROM memory";
+        let newest: i64 = self.connection().prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        let looked_at = (newest - last + 1).max(1) as f64;
+        Ok((count as f64 * newest.max(1) as f64 / looked_at) as u64)
     }
 
-    /// The words that occur, rarest first, as long as their rows together stay affordable.
-    fn rarest<'w>(&self, words: &'w [String]) -> Result<Vec<&'w str>, StoreError> {
-        let sql = "SELECT count(*) FROM \
-                   (SELECT 1 FROM memory_fts WHERE memory_fts MATCH ?1 LIMIT ?2)";
+    /// What is known of all memories together.
+    pub fn corpus(&self) -> Result<Corpus, StoreError> {
+        // The averages record of FTS5: rows, then words of each column, as SQLite varints.
+        let sql = "SELECT block FROM memory_fts_data WHERE id = 1";
         let mut statement = self.connection().prepare_cached(sql)?;
-        let mut counted = Vec::with_capacity(words.len());
-        for word in words {
-            let count: i64 =
-                statement.query_row(rusqlite::params![word, FREQUENCY_CAP], |row| row.get(0))?;
-            counted.push((count, word.as_str()));
+        let block: Option<Vec<u8>> = statement.query_row([], |row| row.get(0)).optional()?;
+        let numbers = varints(&block.unwrap_or_default());
+        let count = numbers.first().copied().unwrap_or(0);
+        let words = numbers.get(1).copied().unwrap_or(0);
+        Ok(Corpus { count, average_words: words as f64 / count.max(1) as f64 })
+    }
+
+    /// Words of the index that resemble a stem that is not in it, nearest first.
+    pub fn similar_words(&self, stem: &str) -> Result<Vec<String>, StoreError> {
+        let start: String = stem.chars().take(SIMILAR_START).collect();
+        let sql = "SELECT term, doc FROM memory_word WHERE term >= ?1 AND term < ?2";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let mut rows = statement.query(params![start, format!("{start}\u{10ffff}")])?;
+        let mut near: Vec<(usize, u64, String)> = Vec::new();
+        let (mut word_count, mut row_count) = (0, 0);
+        while let Some(row) = rows.next()? {
+            let (word, count): (String, u64) = (row.get(0)?, row.get(1)?);
+            word_count += 1;
+            row_count += count;
+            if let Some(distance) = similar::distance(stem, &word) {
+                near.push((distance, u64::MAX - count, word));
+            }
+            if word_count == VOCABULARY_COUNT_MAX || row_count > VOCABULARY_ROW_COUNT_MAX {
+                break;
+            }
         }
-        counted.sort();
-        let mut budget = ANY_ROW_COUNT_MAX;
-        let affordable = counted.iter().enumerate().take_while(|(place, (count, _))| {
-            budget -= count;
-            *place == 0 || budget >= 0
-        });
-        Ok(affordable.map(|(_, (_, word))| *word).collect())
+        near.sort();
+        near.truncate(SIMILAR_COUNT_MAX);
+        Ok(near.into_iter().map(|(_, _, word)| word).collect())
+    }
+
+    /// The memories made right before and right after one in its namespace.
+    pub fn beside(&self, one: &Located) -> Result<[Option<Located>; 2], StoreError> {
+        let side = |comparison: &str, order: &str| {
+            let sql = format!(
+                "SELECT {MEMORY_COLUMNS} FROM memory m INDEXED BY memory_by_namespace \
+                 WHERE m.namespace = ?1 AND m.live = 1 \
+                 AND (m.created_at, m.row) {comparison} (?2, ?3) \
+                 ORDER BY m.created_at {order}, m.row {order} LIMIT 1"
+            );
+            let memory = &one.memory;
+            let at = params![memory.namespace.as_str(), memory.created_at, one.row];
+            let mut statement = self.connection().prepare_cached(&sql)?;
+            let mut rows = statement.query(at)?;
+            rows.next()?.map(memory_of).transpose()
+        };
+        Ok([side("<", "DESC")?, side(">", "ASC")?])
+    }
+
+    /// Whether a filter leaves a row.
+    pub fn leaves(&self, filter: &Filter, row: i64) -> Result<bool, StoreError> {
+        let tests = Conditions::of(self.connection(), filter)?.tests();
+        let sql = format!("SELECT 1 FROM memory m WHERE m.row = ?{}", tests.text);
+        let parameters = std::iter::once(SqlValue::Integer(row)).chain(tests.parameters);
+        Ok(self.connection().prepare_cached(&sql)?.exists(params_from_iter(parameters))?)
     }
 }
 
-/// The words of a text as quoted FTS5 strings, so that no character of it is an operator.
-fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        let word: String = word.chars().take(WORD_CHARS_MAX).collect();
-        let quoted = format!("\"{word}\"");
-        if !words.contains(&quoted) {
-            words.push(quoted);
+/// Numbers as SQLite writes them (fileformat2.html, "varint").
+fn varints(mut bytes: &[u8]) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    while !bytes.is_empty() {
+        let mut number = 0_u64;
+        for place in 0..9 {
+            let Some((byte, rest)) = bytes.split_first() else { return numbers };
+            bytes = rest;
+            if place == 8 {
+                number = number << 8 | u64::from(*byte);
+                break;
+            }
+            number = number << 7 | u64::from(byte & 0x7f);
+            if byte & 0x80 == 0 {
+                break;
+            }
         }
-        if words.len() == WORD_COUNT_MAX {
-            break;
-        }
+        numbers.push(number);
     }
-    words
+    numbers
 }
 
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use super::*;
 
     #[test]
-    fn nothing_in_a_text_is_an_operator() {
-        let check = |text: &str, expected: &[&str]| assert_eq!(words(text), expected, "{text}");
-        check("convert a PDF", &["\"convert\"", "\"a\"", "\"PDF\""]);
-        check("NOT \"a* OR (b", &["\"NOT\"", "\"a\"", "\"OR\"", "\"b\""]);
-        check("x-y_z NEAR/2", &["\"x\"", "\"y\"", "\"z\"", "\"NEAR\"", "\"2\""]);
-        check("\u{1f600} \"' ^ :", &[]);
-        check("a a a", &["\"a\""]);
+    fn nothing_in_a_word_is_an_operator() {
+        assert_eq!(Wanted::Word("a\"b").expression(), "\"a\"\"b\"");
+        assert_eq!(Wanted::Every(&["NOT", "b"]).expression(), "\"NOT\" AND \"b\"");
+        let phrase = ["second".to_owned(), "NEAR".to_owned()];
+        assert_eq!(Wanted::Phrase(&phrase).expression(), "\"second NEAR\"");
     }
 
     #[test]
-    fn long_queries_are_cut() {
-        let text = (0..100).map(|n| format!("w{n} ")).collect::<String>();
-        assert_eq!(words(&text).len(), 32);
-        assert_eq!(words(&"x".repeat(1000)), [format!("\"{}\"", "x".repeat(64))]);
+    fn varints_are_read_to_the_last_whole_one() {
+        assert_eq!(varints(&[5, 0x81, 0x00, 0x7f]), [5, 128, 127]);
+        assert_eq!(varints(&[0xff; 9]), [u64::MAX]);
+        assert_eq!(varints(&[3, 0x80]), [3]);
+        assert!(varints(&[]).is_empty());
     }
 }

@@ -136,7 +136,7 @@ class Tour:
     async def search(self):
         question = "when does the boat go"
         text, found = await self.call("memory_search", {"query": question, "limit": 2})
-        start = f"Found 2 memories (mode: semantic) for query: '{question}'\n\n1. "
+        start = f"Found 2 memories (mode: hybrid) for query: '{question}'\n\n1. "
         assert text.startswith(start) and "\n   Hash: " in text and "\n   Created: " in text, text
         assert found["results"][0]["memory"]["content_hash"] == self.ferry, found
         score = found["results"][0]["similarity_score"]

@@ -23,8 +23,8 @@ const RESPONSE_CHARS_MAX: usize = 1_000_000_000;
 
 const DESCRIPTION: &str = "\
 Find memories. Call this first whenever something said or decided earlier may matter. By default \
-the query is compared by meaning, so whole questions work well; mode `exact` finds a phrase as it \
-is written, `hybrid` combines meaning and words. Narrow by time (time_expr such as \"last week\", \
+the query is compared by meaning and by words, so whole questions work well, and so do names; mode \
+`exact` finds a phrase as it is written. Narrow by time (time_expr such as \"last week\", \
 or after and before) and by tags. Without a query, the newest memories within the time and tags \
 are listed.";
 
@@ -33,8 +33,8 @@ are listed.";
 pub(super) struct Input {
     /// What to look for; may be left out when a time or tags are given.
     query: Option<String>,
-    /// How to look: `semantic` by meaning (default), `exact` for a phrase as written, `hybrid`
-    /// for meaning and words, `keyword` for words alone.
+    /// How to look: `hybrid` by meaning and words (default), `semantic` by meaning alone,
+    /// `keyword` by words alone, `exact` for a phrase as written.
     mode: Option<Mode>,
     /// A time in words, such as `yesterday`, `last week` or `between march and may`.
     time_expr: Option<String>,
@@ -50,6 +50,8 @@ pub(super) struct Input {
     memory_type: Option<String>,
     /// Weight of metadata.quality_score in the order: 0 none (default), 0.3 some, 1 all.
     quality_boost: Option<Fraction>,
+    /// Weight of freshness in the order: 0 none (default), 0.3 some, 1 all.
+    recency_boost: Option<Fraction>,
     /// Leave out what is less similar than this.
     similarity_threshold: Option<Fraction>,
     /// Most results; 10 when left out.
@@ -97,6 +99,9 @@ struct Output {
     query: Option<String>,
     /// How the results were found.
     search_type: String,
+    /// What there is to know of how it went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
     /// Results that max_response_chars left no room for.
     omitted_count: usize,
     /// The range of time that was searched, in Unix seconds; given with include_debug.
@@ -128,25 +133,23 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
     }
     let created = filter.created;
     let limit = input.limit.map_or(LIMIT_DEFAULT, |limit| limit.0);
-    let mode = input.mode.unwrap_or(Mode::Semantic);
+    let mode = input.mode.unwrap_or(Mode::Hybrid);
     let answer = match &query {
         None => newest(call, filter, limit).await?,
         Some(text) => {
+            let weight = |boost: Option<Fraction>| boost.map(|boost| boost.0).filter(|&w| w > 0.0);
             let question = SearchQuery {
-                text: text.clone(),
-                limit,
                 similarity_threshold: input.similarity_threshold.map(|fraction| fraction.0),
-                mode: SearchMode::Semantic,
-                filter,
-                is_exact: false,
-                quality_weight: input.quality_boost.map(|boost| boost.0).filter(|&w| w > 0.0),
+                quality_weight: weight(input.quality_boost),
+                recency_weight: weight(input.recency_boost),
+                ..SearchQuery::new(text.clone(), limit, filter)
             };
             search(call, mode, question).await?
         }
     };
     let search_type = match query {
-        Some(_) => mode.name(),
-        None => answer.search_type,
+        Some(_) if mode == Mode::Exact => mode.name(),
+        _ => answer.search_type,
     };
     let debug = input.include_debug.unwrap_or_default();
     let results: Vec<HitView> =
@@ -156,6 +159,7 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
         results,
         query,
         search_type: search_type.to_owned(),
+        note: answer.note,
         omitted_count: 0,
         time_range: debug.then_some([created.after, created.before]),
     };
@@ -202,7 +206,7 @@ async fn exact(call: &Call<'_>, query: SearchQuery) -> Result<SearchAnswer> {
     }
     hits.extend(others);
     hits.truncate(limit);
-    Ok(SearchAnswer { hits, search_type: "exact", next_cursor: None })
+    Ok(SearchAnswer { hits, search_type: "exact", next_cursor: None, note: None })
 }
 
 /// The memory with this hash, if it is in the one namespace that is looked at.
@@ -273,6 +277,7 @@ mod tests {
             results,
             query: query.map(str::to_owned),
             search_type: "semantic".to_owned(),
+            note: None,
             omitted_count: 0,
             time_range: None,
         }

@@ -46,6 +46,21 @@ pub struct TimeRange {
     pub before: Option<f64>,
 }
 
+impl TimeRange {
+    /// What both ranges hold; empty when they share nothing.
+    #[must_use]
+    pub fn within(self, other: TimeRange) -> TimeRange {
+        let of = |a: Option<f64>, b: Option<f64>, pick: fn(f64, f64) -> f64| match (a, b) {
+            (Some(a), Some(b)) => Some(pick(a, b)),
+            (a, b) => a.or(b),
+        };
+        TimeRange {
+            after: of(self.after, other.after, f64::max),
+            before: of(self.before, other.before, f64::min),
+        }
+    }
+}
+
 /// A phrase that does not speak of a time, or not in words that are known here.
 // The text is what clients of mcp-memory-service already match on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -17,8 +17,9 @@ mod reembedding;
 mod replication;
 mod sequences;
 mod simulation;
+mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ use tempfile::TempDir;
 
 use super::reader::Reader;
 use super::writer::{Target, Writer, WriterState};
-use super::{Known, Located, Store, StoreError, StoreOptions};
+use super::{Known, Located, Store, StoreError, StoreOptions, Wanted};
 use crate::memory::{ContentHash, Filter, Namespace, NamespaceSet};
 
 /// The model of every test file, and its dimension.
@@ -183,6 +184,11 @@ fn direction(text: &str, dimension: usize) -> Vec<f32> {
 /// Every namespace, no condition.
 fn everything() -> Filter {
     Filter { namespaces: NamespaceSet::All, ..Filter::default() }
+}
+
+/// Rows that hold some words.
+fn holding(reader: &Reader<'_>, words: &[&str]) -> Result<Vec<i64>, StoreError> {
+    Ok(reader.occurrences(Wanted::Every(words), |_| Ok(true), 1_000, 1_000)?.rows)
 }
 
 fn is_live(known: &Known) -> bool {

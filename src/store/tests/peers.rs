@@ -293,7 +293,7 @@ fn a_reserved_namespace_is_hidden_wherever_it_came_from() {
             assert_eq!(reader.count(&filter).unwrap(), 0, "{filter:?}");
             assert!(reader.list(&filter, None, 0, 10).unwrap().is_empty());
             assert!(reader.rows(&filter).unwrap().is_empty());
-            assert!(reader.by_words(&filter, "secret", 10).unwrap().is_empty());
+            assert!(holding(&reader, &["secret"]).unwrap().is_empty());
         }
         assert!(reader.tags(&NamespaceSet::All).unwrap().is_empty());
         assert!(reader.types(&NamespaceSet::All).unwrap().is_empty());

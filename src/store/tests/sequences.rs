@@ -301,8 +301,7 @@ fn check_log(file: &File, model: &Model) {
 
 fn check_words(reader: &Reader<'_>, all: &[Located]) {
     for word in ["alpha", "beta", "delta", "one", "quoted", "nothing"] {
-        let found = reader.by_words(&everything(), word, 100).unwrap();
-        let found: BTreeSet<i64> = found.into_iter().map(|(row, _)| row).collect();
+        let found: BTreeSet<i64> = holding(reader, &[word]).unwrap().into_iter().collect();
         let has = |located: &&Located| {
             let memory = &located.memory;
             let mut texts = memory.tags.iter().map(Tag::as_str).chain([memory.content.as_str()]);

@@ -31,7 +31,7 @@ async function ask(query, signal) {
   }
   if (query.q || (during && query.type)) {
     return post("/api/search", {
-      ...filters, query: query.q || query.type, mode: query.mode || "semantic", tags,
+      ...filters, query: query.q || query.type, mode: query.mode || "hybrid", tags,
       tag_match: "all", memory_type: query.type || undefined, n_results: RESULT_COUNT,
     }, { signal });
   }
@@ -137,8 +137,8 @@ function searchBox(state, set, now) {
 }
 
 function controls(state, set) {
-  const modes = [["semantic", t("mode.semantic")], ["keyword", t("mode.keyword")],
-    ["hybrid", t("mode.hybrid")]];
+  const modes = [["hybrid", t("mode.hybrid")], ["semantic", t("mode.semantic")],
+    ["keyword", t("mode.keyword")]];
   const time = h("input", {
     type: "text", class: "input", value: state.time ?? "", placeholder: t("search.time"), size: "14",
     "aria-label": t("search.time.label"), title: t("search.time.hint"), maxlength: "200",
@@ -146,7 +146,7 @@ function controls(state, set) {
   });
   const phrases = ["today", "yesterday", "last week", "this month", "3 days ago", "last summer"];
   return [
-    segments("mode", t("mode.label"), modes, state.mode ?? "semantic", (mode) => set("mode", mode)),
+    segments("mode", t("mode.label"), modes, state.mode ?? "hybrid", (mode) => set("mode", mode)),
     time,
     h("datalist", { id: "time-phrases" }, phrases.map((value) => h("option", { value }))),
   ];

@@ -71,7 +71,7 @@ async fn a_new_node_becomes_equal_and_goes_on() {
     let (near, words) = b
         .store
         .read(PATIENCE, move |reader| {
-            let words = reader.by_words(&everything(), "number 7", 10)?;
+            let words = holding(reader, &["number", "7"])?;
             Ok((reader.nearest(&query, 1)?, words))
         })
         .await
