@@ -145,6 +145,7 @@ async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
         node: "bench".to_owned(),
         cluster: "bench".to_owned(),
         embedder: LazyEmbedder::start(EmbedderChoice::Builtin { model_dir }),
+        reranker: None,
         dedup: DedupConfig { enabled: false, threshold: 0.85, time_window_hours: 24 },
         events: EventsConfig { heartbeat: Duration::from_secs(30), log_rows_max: 100_000 },
         audit: AuditConfig { days: 90, reads: false },

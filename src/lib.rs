@@ -19,6 +19,7 @@ pub mod mcp;
 pub mod memory;
 pub mod node;
 pub mod replica;
+pub mod rerank;
 pub mod service;
 pub mod store;
 pub mod telemetry;

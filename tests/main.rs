@@ -71,6 +71,7 @@ mod rest_memories;
 mod rest_model;
 mod rest_positions;
 mod rest_protocol;
+mod rest_rerank;
 mod rest_search;
 mod rest_transfer;
 mod restore;

@@ -63,6 +63,7 @@ fn server() -> (TempDir, McpServer) {
         cluster: "memnode".to_owned(),
         store: Arc::new(store.expect("a new file opens")),
         embedder: LazyEmbedder::loaded(Arc::new(Letters(model))),
+        reranker: None,
         dedup: DedupConfig { enabled: false, threshold: 0.85, time_window_hours: 24 },
         events: EventsConfig { heartbeat: Duration::from_secs(30), log_rows_max: 10_000 },
         audit: AuditConfig { days: 90, reads: false },

@@ -226,7 +226,7 @@ fn odd_queries_are_answered_or_refused_at_once() {
             "before:never after:ever",
             "\u{1f600}\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
             "\u{5de}\u{5d4} \u{5e7}\u{5e8}\u{5d4} \u{5d0}\u{5ea}\u{5de}\u{5d5}\u{5dc}?",
-            "\u{202e}\u{627}\u{644}\u{633}\u{644}\u{627}\u{645} \u{639}\u{644}\u{64a}\u{643}\u{645}",
+            "\u{202e}\u{627}\u{644}\u{633}\u{644}\u{627}\u{645} \u{639}\u{644}\u{64a}\u{643}",
             &"ab ".repeat(5_000),
             &"a".repeat(16_000),
             &"\"a b\" ".repeat(2_000),
@@ -240,5 +240,81 @@ fn odd_queries_are_answered_or_refused_at_once() {
     for mode in ["semantic", "keyword", "hybrid"] {
         let body = json!({"query": "x", "mode": mode, "tags": tags});
         assert_eq!(client.post("/api/search", body).status, 422);
+    }
+}
+
+/// Memories of few words, so that many hold some of a question's, with labels of all kinds.
+fn labelled(count: usize) -> Vec<Value> {
+    const WORDS: [&str; 12] = [
+        "paper", "printer", "ink", "office", "garden", "tomato", "water", "fence", "bill", "bank",
+        "visit", "doctor",
+    ];
+    let mut state = 20_261_123_u64;
+    let mut draw = move |bound: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % bound
+    };
+    let mut memory = |number: usize| {
+        let words: Vec<&str> = (0..3 + draw(6)).map(|_| WORDS[draw(WORDS.len())]).collect();
+        json!({"content": format!("{} {number}", words.join(" ")),
+            "tags": [format!("t{}", draw(3)), format!("u{}", draw(8))],
+            "memory_type": ["note", "task"][draw(2)],
+            "metadata": {"n": draw(4)},
+            "created_at": 1_700_000_000 + draw(1_000)})
+    };
+    (0..count).map(&mut memory).collect()
+}
+
+#[test]
+fn a_filter_leaves_of_the_answer_what_it_leaves_of_the_memories() {
+    let (_server, client) = serve();
+    let memories = labelled(90);
+    import(&client, &memories);
+    let tags = |memory: &Value| memory["tags"].to_string();
+    let has = |memory: &Value, tag: &str| tags(memory).contains(&format!("\"{tag}\""));
+    let time = |memory: &Value| memory["created_at"].as_f64().expect("a time");
+    type Test<'t> = Box<dyn Fn(&Value) -> bool + 't>;
+    let filters: Vec<(Value, Test<'_>)> = vec![
+        (json!({"tags": ["t1"]}), Box::new(|memory| has(memory, "t1"))),
+        (json!({"tags": ["u1", "u2"]}), Box::new(|one| has(one, "u1") || has(one, "u2"))),
+        (
+            json!({"tags": ["t0", "u3"], "tag_match": "all"}),
+            Box::new(|memory| has(memory, "t0") && has(memory, "u3")),
+        ),
+        (json!({"memory_type": "task"}), Box::new(|memory| memory["memory_type"] == "task")),
+        (json!({"metadata": {"n": 2}}), Box::new(|memory| memory["metadata"]["n"] == 2)),
+        (json!({"after": "1700000500"}), Box::new(|memory| time(memory) >= 1_700_000_500.0)),
+        (
+            json!({"before": "1700000300", "memory_type": "note", "tags": ["t2"]}),
+            Box::new(|memory| {
+                time(memory) < 1_700_000_300.0
+                    && memory["memory_type"] == "note"
+                    && has(memory, "t2")
+            }),
+        ),
+    ];
+    for mode in ["keyword", "hybrid"] {
+        for query in ["water the tomato", "paper for the printer", "bank", "docter's bill"] {
+            let ask = |filter: &Value| {
+                let mut body = json!({"query": query, "mode": mode, "n_results": 100});
+                body.as_object_mut()
+                    .expect("an object")
+                    .extend(filter.as_object().cloned().unwrap());
+                let found = search(&client, body);
+                found["results"].as_array().expect("results").clone()
+            };
+            let all = ask(&json!({}));
+            for (filter, holds) in &filters {
+                let expected = all.iter().filter(|result| holds(&result["memory"]));
+                let expected: Vec<_> = expected
+                    .map(|result| (&result["memory"]["content"], &result["score"]))
+                    .collect();
+                let found = ask(filter);
+                let found: Vec<_> =
+                    found.iter().map(|one| (&one["memory"]["content"], &one["score"])).collect();
+                assert_eq!(found, expected, "{mode} {query} {filter}");
+            }
+        }
     }
 }

@@ -18,6 +18,7 @@ mod network;
 mod observe;
 mod parse;
 mod read;
+mod rerank;
 mod secret;
 mod show;
 mod suggest;
@@ -41,6 +42,7 @@ pub use limits::{LimitsConfig, Rate, RateLimit, ToolLimits};
 pub use network::{Network, Networks};
 pub use observe::{AuditConfig, OtelConfig, Sampler};
 pub use parse::duration;
+pub use rerank::RerankConfig;
 pub use secret::Secret;
 pub use show::{Effective, effective_json, effective_text};
 
@@ -61,6 +63,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// What turns text into vectors.
     pub embed: EmbedConfig,
+    /// Whom searches ask for a better order, if anybody.
+    pub rerank: RerankConfig,
     /// Whether near-duplicates are refused.
     pub dedup: DedupConfig,
     /// How events are told, and how long they are kept.

@@ -14,6 +14,7 @@ use super::layers::{Given, Source, Sourced};
 use super::limits;
 use super::observe;
 use super::parse;
+use super::rerank;
 use super::secret::REDACTED;
 use super::show::{Effective, Show};
 use super::table::{Setting, by_key};
@@ -38,6 +39,7 @@ pub(super) fn config(
     let auth = access::auth(&mut reader, &http)?;
     let limits = limits::read(&mut reader, &http)?;
     let embed = embed(&mut reader)?;
+    let rerank = rerank::read(&mut reader)?;
     let dedup = dedup(&mut reader)?;
     let events = events(&mut reader)?;
     let webhooks = webhooks(&mut reader)?;
@@ -56,6 +58,7 @@ pub(super) fn config(
         auth,
         limits,
         embed,
+        rerank,
         dedup,
         events,
         webhooks,

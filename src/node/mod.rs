@@ -32,6 +32,7 @@ use crate::http::{AppState, LocalCaller};
 use crate::limit::Limits;
 use crate::mcp::{Caller, IngestPaths, McpHttpOptions, McpOptions, McpServer};
 use crate::replica::{Replica, ReplicaError, ReplicaParts};
+use crate::rerank::Reranker;
 use crate::service::{Service, ServiceParts};
 use crate::store::{Store, StoreOptions, recorded_model};
 use crate::webhook::{WebhookParts, Webhooks};
@@ -110,6 +111,7 @@ impl Node {
             node: config.node.id.clone(),
             cluster: config.cluster.name.clone(),
             embedder: LazyEmbedder::start(choice),
+            reranker: Reranker::new(&config.rerank).map(Arc::new),
             dedup: config.dedup.clone(),
             events: config.events.clone(),
             backup: config.backup.clone(),

@@ -1,12 +1,13 @@
 //! Which memories may answer a question by their words: those that hold its rarest ones.
 //!
 //! How much of the word index is looked at is bounded, so that a question of common words stays
-//! affordable among a million memories: of a word that is everywhere only the newest memories count,
-//! and those that hold it together with the other words.
+//! affordable among a million memories: of a word that is everywhere only the newest memories
+//! count, and those that hold it together with the other words.
 
 use std::collections::HashMap;
 
 use super::allowed::Allowed;
+use crate::memory::relevance::irregular::other_forms;
 use crate::memory::relevance::question::Question;
 use crate::memory::relevance::{Corpus, Relevance};
 use crate::store::{Occurrences, Reader, StoreError, Wanted};
@@ -54,7 +55,10 @@ impl<'q> Candidates<'q> {
         let mut found = Vec::with_capacity(term_count);
         let mut similar = Vec::with_capacity(term_count);
         for term in &question.terms {
-            let of_word = search.look(Wanted::Word(&term.word), WORD_ROW_COUNT_MAX)?;
+            let mut of_word = search.look(Wanted::Word(&term.word), WORD_ROW_COUNT_MAX)?;
+            for form in other_forms(&term.word) {
+                of_word.join(search.look(Wanted::Word(form), WORD_ROW_COUNT_MAX)?);
+            }
             let instead =
                 if of_word.count == 0 { reader.similar_words(&term.stem)? } else { Vec::new() };
             found.push(of_word);

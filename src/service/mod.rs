@@ -24,6 +24,7 @@ mod recall;
 mod recount;
 mod reembed;
 mod remember;
+mod rerank;
 mod survey;
 mod watch;
 mod webhook;
@@ -42,6 +43,7 @@ use crate::embed::lazy::{Embedded, LazyEmbedder};
 use crate::index::shared::Index;
 use crate::memory::{ContentHash, Memory, Namespace};
 use crate::replica::Replica;
+use crate::rerank::Reranker;
 use crate::store::{Reader, Store, StoreError};
 use crate::telemetry::{self, metrics};
 use crate::webhook::Webhooks;
@@ -86,6 +88,8 @@ pub struct ServiceParts {
     pub cluster: String,
     /// The model, possibly still loading.
     pub embedder: Arc<LazyEmbedder>,
+    /// Whom hybrid searches ask for a better order, if anybody.
+    pub reranker: Option<Arc<Reranker>>,
     /// Whether and when near-repeats are refused.
     pub dedup: DedupConfig,
     /// How events are told, and how long they are kept.

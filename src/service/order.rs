@@ -68,13 +68,13 @@ fn blend(hit: &mut Hit, other: f64, weight: f64) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::{Map, json};
 
     use super::*;
     use crate::memory::{ContentHash, Filter, Memory, Namespace, ScoreParts};
 
-    fn hit(content: &str, total: f64, quality: f64, created_at: f64) -> Hit {
+    pub(in crate::service) fn hit(content: &str, total: f64, quality: f64, created_at: f64) -> Hit {
         let memory = Memory {
             content: content.to_owned(),
             content_hash: ContentHash::of(content),

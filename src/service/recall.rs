@@ -40,14 +40,21 @@ impl Service {
 
     async fn search_checked(&self, query: SearchQuery, question: Question) -> Result<SearchAnswer> {
         let (mode, order) = (query.mode, Order::of(&query, crate::clock::now_seconds()));
+        let text = question.text.clone();
         let found = match mode {
             SearchMode::Keyword => self.find_by_words(query, question, order.wanted()).await?,
-            SearchMode::Semantic | SearchMode::Hybrid => {
-                self.find_by_meaning(query, question, order.wanted()).await?
+            SearchMode::Semantic => self.find_by_meaning(query, question, order.wanted()).await?,
+            SearchMode::Hybrid => {
+                let wanted = order.wanted().max(self.rerank_count());
+                self.find_by_meaning(query, question, wanted).await?
             }
         };
         let hits = found.into_iter().map(|(memory, ranked)| hit(memory, ranked, mode)).collect();
-        Ok(answer(order.of_hits(hits), mode))
+        let (hits, note) = match mode {
+            SearchMode::Hybrid => self.reranked(&text, hits).await,
+            SearchMode::Semantic | SearchMode::Keyword => (hits, None),
+        };
+        Ok(SearchAnswer { note, ..answer(order.of_hits(hits), mode) })
     }
 
     async fn find_by_words(

@@ -55,6 +55,17 @@ pub struct Occurrences {
     pub is_complete: bool,
 }
 
+impl Occurrences {
+    /// Takes in where another form of the same word occurs.
+    pub fn join(&mut self, other: Occurrences) {
+        self.rows.extend(other.rows);
+        self.rows.sort_unstable_by(|a, b| b.cmp(a));
+        self.rows.dedup();
+        self.count += other.count;
+        self.is_complete &= other.is_complete;
+    }
+}
+
 impl Reader<'_> {
     /// Rows in which something occurs, newest first: up to `limit` that `allows` leaves, of up to
     /// `looked_at_max`.

@@ -306,6 +306,28 @@ const REST: &[Setting] = &[
         "openai: longest one call may take",
     ),
     setting(
+        "rerank.url",
+        "MEMNODE_RERANK_URL",
+        "rerank-url",
+        kind("URL", "an http:// or https:// address without a user name"),
+        "Service that orders results anew; default: none",
+    ),
+    setting(
+        "rerank.api_key",
+        "MEMNODE_RERANK_API_KEY",
+        "rerank-api-key",
+        SECRET,
+        "Key of that service; a flag shows it to other users, the environment does not",
+    )
+    .secret(),
+    setting(
+        "rerank.timeout",
+        "MEMNODE_RERANK_TIMEOUT",
+        "rerank-timeout",
+        kind("TIME", "a time from 10ms to 1m, such as 2s"),
+        "Longest a search waits for that service",
+    ),
+    setting(
         "dedup.enabled",
         "MCP_SEMANTIC_DEDUP_ENABLED",
         "dedup-enabled",

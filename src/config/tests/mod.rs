@@ -97,6 +97,9 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
     ("embed.dimension", ["1", "8192"], ["1", "8192"]),
     ("embed.api_key", ["s3cret-one", "s3cret-two"], ["********", "********"]),
     ("embed.timeout", ["100ms", "10min"], ["100ms", "10m"]),
+    ("rerank.url", ["http://h/rerank", "https://h:1/x"], ["http://h/rerank", "https://h:1/x"]),
+    ("rerank.api_key", ["s3cret-one", "s3cret-two"], ["********", "********"]),
+    ("rerank.timeout", ["10ms", "1m"], ["10ms", "1m"]),
     ("dedup.enabled", ["1", "0"], ["true", "false"]),
     ("dedup.threshold", ["0", "1"], ["0.0", "1.0"]),
     ("dedup.time_window_hours", ["1", "87600"], ["1", "87600"]),
@@ -209,6 +212,7 @@ fn the_defaults_are_what_their_comments_say() {
         auth,
         limits,
         embed,
+        rerank,
         dedup,
         events,
         webhooks,
@@ -246,6 +250,8 @@ fn the_defaults_are_what_their_comments_say() {
     assert_eq!((limits.tools, limits.caller_count_max.get()), (ToolLimits::default(), 10_000));
     assert_eq!(embed.model_dir, Path::new("/home/ada/.cache/memnode/model"));
     assert!(matches!(embed.embedder, EmbedderConfig::Builtin));
+    assert!(rerank.url.is_none() && rerank.api_key.is_none());
+    assert_eq!(rerank.timeout, Duration::from_secs(2));
     assert_eq!((dedup.enabled, dedup.threshold, dedup.time_window_hours), (false, 0.85, 24));
     assert!(ingest.roots.is_empty());
     assert_eq!(backup.dir, Path::new("/home/ada/.local/share/memnode/backups"));

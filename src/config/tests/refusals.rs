@@ -122,6 +122,8 @@ fn bad_values_are_refused_and_what_is_allowed_is_named() {
         ("auth.jwt_issuers", &["{}", "[1]", "https://id.example", "[{}]"]),
         ("auth.allow_anonymous", &["sure"]),
         ("embed.embedder", &["", "ONNX", "candle"]),
+        ("rerank.url", &["h/v1", "ftp://h/", "http://"]),
+        ("rerank.timeout", &["9ms", "61s", "x"]),
         ("embed.url", &["h/v1", "ftp://h/", "http://", "http:///v1", "http://:80/", "http://a b/"]),
         ("embed.dimension", &["0", "8193", "3e2"]),
         ("embed.timeout", &["99ms", "11m"]),

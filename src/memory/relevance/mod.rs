@@ -4,6 +4,7 @@
 //! The word index of the file says which memories may answer; here each is judged for itself, so
 //! that neither filters nor other candidates change what it is worth.
 
+pub mod irregular;
 pub mod question;
 pub mod similar;
 pub mod speaker;
@@ -31,6 +32,8 @@ const MENTION_SHARE: f64 = 0.5;
 /// How often a tag and a type count as words of the text.
 const TAG_COUNT: f64 = 1.0;
 const TYPE_COUNT: f64 = 0.5;
+/// What another form of a word is worth that shares no stem with it.
+const OTHER_FORM: f64 = 0.8;
 /// What a word is worth that merely resembles one of the query.
 const RESEMBLANCE: f64 = 0.6;
 
@@ -70,8 +73,8 @@ pub struct Relevance<'q> {
 }
 
 impl<'q> Relevance<'q> {
-    /// `found_counts` says of each term in how many memories it occurs; `similar` gives the stems
-    /// that resemble it, where it occurs in none.
+    /// `found_counts` says of each term in how many memories it occurs, in any form; `similar`
+    /// gives the stems that resemble it, where it occurs in none.
     pub fn new(
         question: &'q Question,
         corpus: Corpus,
@@ -87,6 +90,9 @@ impl<'q> Relevance<'q> {
             worth.push(one);
             greatest += one * if term.is_name { NAME_SHARE_MAX } else { 1.0 };
             by_stem.entry(term.stem.clone()).or_default().push((at, 1.0));
+            for form in irregular::other_forms(&term.word) {
+                by_stem.entry(stem::stem(form)).or_default().push((at, OTHER_FORM));
+            }
             for stem in similar.get(at).into_iter().flatten() {
                 by_stem.entry(stem.clone()).or_default().push((at, RESEMBLANCE));
             }

@@ -19,10 +19,32 @@ use crate::telemetry::metrics;
 
 /// Reads that may wait for a free reader.
 const READ_QUEUE_COUNT_MAX: usize = 1024;
-/// SQLite instructions between two looks at a read's deadline.
+/// SQLite instructions between two looks at what ends a read.
 const DEADLINE_CHECK_INSTRUCTIONS: i32 = 10_000;
 
-type Read = Box<dyn FnOnce(&Connection, &Mutex<Option<Instant>>) + Send>;
+/// When a running read is to end before it is done.
+struct Limit {
+    deadline: Instant,
+    /// Set when nobody waits for the answer any more.
+    is_abandoned: Arc<AtomicBool>,
+}
+
+impl Limit {
+    fn is_over(&self) -> bool {
+        self.is_abandoned.load(Ordering::Relaxed) || Instant::now() > self.deadline
+    }
+}
+
+/// Lives as long as somebody waits for an answer.
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+type Read = Box<dyn FnOnce(&Connection, &Mutex<Option<Limit>>) + Send>;
 
 /// The reader threads' handle.
 pub(in super::super) struct ReaderPool {
@@ -51,21 +73,24 @@ impl ReaderPool {
         Ok(ReaderPool { queue: Mutex::new(Some(sender)), threads: Mutex::new(threads), closing })
     }
 
-    /// Runs `work` on a snapshot of the file, interrupted at the deadline.
+    /// Runs `work` on a snapshot of the file, interrupted at the deadline, or when the caller goes
+    /// away.
     pub(in super::super) async fn read<T: Send + 'static>(
         &self,
         deadline: Duration,
         work: impl FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let until = Instant::now() + deadline;
-        let waiting = metrics().read_waits();
+        let queued = metrics().read_waits();
+        let waiting = Waiting(Arc::default());
+        let is_abandoned = Arc::clone(&waiting.0);
+        let limit_of_read = Limit { deadline: Instant::now() + deadline, is_abandoned };
         let job: Read = Box::new(move |connection, limit| {
-            drop(waiting);
+            drop(queued);
             if reply.is_closed() {
                 return;
             }
-            *limit.lock() = Some(until);
+            *limit.lock() = Some(limit_of_read);
             let result = in_snapshot(connection, work);
             *limit.lock() = None;
             // A caller that went away needs no answer.
@@ -77,7 +102,9 @@ impl ReaderPool {
             TrySendError::Disconnected(_) => StoreError::Closed,
         })?;
         drop(queue);
-        answer.await.map_err(|_| StoreError::Closed)?
+        let answer = answer.await;
+        drop(waiting);
+        answer.map_err(|_| StoreError::Closed)?
     }
 
     pub(in super::super) fn close(&self) {
@@ -104,11 +131,10 @@ fn in_snapshot<T>(
 }
 
 fn read_loop(mut connection: Connection, queue: &Mutex<Receiver<Read>>, closing: Arc<AtomicBool>) {
-    let limit = Arc::new(Mutex::new(None::<Instant>));
+    let limit = Arc::new(Mutex::new(None::<Limit>));
     let watched = Arc::clone(&limit);
     let interrupt = move || {
-        closing.load(Ordering::Relaxed)
-            || watched.lock().is_some_and(|until| Instant::now() > until)
+        closing.load(Ordering::Relaxed) || watched.lock().as_ref().is_some_and(Limit::is_over)
     };
     if let Err(error) = connection.progress_handler(DEADLINE_CHECK_INSTRUCTIONS, Some(interrupt)) {
         tracing::error!(%error, "reads run without a deadline");

@@ -26,6 +26,24 @@ async fn a_long_read_is_interrupted_and_the_reader_goes_on() {
 }
 
 #[tokio::test]
+async fn a_read_that_nobody_waits_for_is_interrupted() {
+    let opened = Opened::new();
+    for _ in 0..4 {
+        let (running, runs) = tokio::sync::oneshot::channel();
+        let endless = opened.store.read(10 * PATIENCE, move |reader| {
+            running.send(()).expect("the test waits");
+            Ok(reader.connection().query_row(ENDLESS, [], |row| row.get::<_, i64>(0))?)
+        });
+        tokio::select! {
+            ended = endless => panic!("it ended: {ended:?}"),
+            ran = runs => ran.expect("it runs"),
+        }
+    }
+    let count = opened.store.read(PATIENCE, |reader| reader.count(&everything())).await;
+    assert_eq!(count.unwrap(), 0, "the readers are free");
+}
+
+#[tokio::test]
 async fn a_read_that_panics_is_answered_and_the_reader_goes_on() {
     let opened = Opened::new();
     for _ in 0..4 {
