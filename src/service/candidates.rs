@@ -10,7 +10,7 @@ use super::allowed::Allowed;
 use crate::memory::relevance::irregular::other_forms;
 use crate::memory::relevance::question::Question;
 use crate::memory::relevance::{Corpus, Relevance};
-use crate::store::{Occurrences, Reader, StoreError, Wanted};
+use crate::store::{Bounds, Occurrences, Reader, StoreError, Wanted};
 
 /// Memories that are judged.
 const CANDIDATE_COUNT: usize = 300;
@@ -19,6 +19,8 @@ const WORD_ROW_COUNT_MAX: usize = 4_000;
 /// Rows of the word index that are looked at for all words together, and at least for each.
 const LOOKED_AT_MAX: usize = 60_000;
 const LOOKED_AT_MIN: usize = 2_000;
+/// Occurrences of the rarest of several words that are held against the others.
+const TOGETHER_COUNT_MAX: u64 = 10_000;
 /// Words that are looked for together in pairs.
 const PAIRED_COUNT: usize = 3;
 
@@ -91,12 +93,18 @@ impl<'q> Candidates<'q> {
 
 impl Search<'_, '_> {
     fn look(&self, wanted: Wanted<'_>, limit: usize) -> Result<Occurrences, StoreError> {
-        self.reader.occurrences(
-            wanted,
-            |row| self.allowed.holds(self.reader, row),
-            limit,
-            self.looked_at_max,
-        )
+        self.look_from(0, wanted, limit)
+    }
+
+    /// The same of rows from one on.
+    fn look_from(
+        &self,
+        first_row: i64,
+        wanted: Wanted<'_>,
+        limit: usize,
+    ) -> Result<Occurrences, StoreError> {
+        let bounds = Bounds { limit, looked_at_max: self.looked_at_max, first_row };
+        self.reader.occurrences(wanted, |row| self.allowed.holds(self.reader, row), bounds)
     }
 
     fn add(&mut self, rows: &[i64], worth: f64) {
@@ -127,12 +135,21 @@ impl Search<'_, '_> {
             let words: Vec<&str> =
                 group.iter().map(|at| question.terms[*at].word.as_str()).collect();
             let together: f64 = group.iter().map(|at| worth[*at]).sum();
-            for row in self.look(Wanted::Every(&words), CANDIDATE_COUNT)?.rows {
+            let first_row = self.first_row(group.iter().map(|at| found[*at].count).min())?;
+            for row in self.look_from(first_row, Wanted::Every(&words), CANDIDATE_COUNT)?.rows {
                 let known = self.worth.entry(row).or_default();
                 *known = known.max(together);
             }
         }
         Ok(())
+    }
+
+    /// From where on a word that occurs so often occurs as often as can be looked at.
+    fn first_row(&self, count: Option<u64>) -> Result<i64, StoreError> {
+        let newest = self.reader.newest_row()?;
+        let count = count.unwrap_or(0).max(1);
+        let share = TOGETHER_COUNT_MAX as f64 / count as f64;
+        Ok(if share >= 1.0 { 0 } else { newest - (newest as f64 * share) as i64 })
     }
 
     /// The rows worth most, newest first among equal ones.

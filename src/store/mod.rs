@@ -63,7 +63,7 @@ pub use replication::{
 };
 pub use survey::SLOT_SECONDS;
 pub use webhook::DeadLetter;
-pub use words::{Occurrences, Wanted};
+pub use words::{Bounds, Occurrences, Wanted};
 pub use writer::{Target, Writer, WriterState};
 
 use crate::telemetry;

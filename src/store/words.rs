@@ -44,6 +44,17 @@ impl Wanted<'_> {
     }
 }
 
+/// How much of the word index one look may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Allowed rows that are enough.
+    pub limit: usize,
+    /// Rows that are looked at.
+    pub looked_at_max: usize,
+    /// Rows before this one are left out.
+    pub first_row: i64,
+}
+
 /// Where something occurs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Occurrences {
@@ -67,22 +78,22 @@ impl Occurrences {
 }
 
 impl Reader<'_> {
-    /// Rows in which something occurs, newest first: up to `limit` that `allows` leaves, of up to
-    /// `looked_at_max`.
+    /// Rows in which something occurs, newest first, of those that `allows` leaves.
     pub fn occurrences(
         &self,
         wanted: Wanted<'_>,
         allows: impl Fn(i64) -> Result<bool, StoreError>,
-        limit: usize,
-        looked_at_max: usize,
+        bounds: Bounds,
     ) -> Result<Occurrences, StoreError> {
-        let sql = "SELECT rowid FROM memory_fts WHERE memory_fts MATCH ?1 ORDER BY rowid DESC";
+        let sql = "SELECT rowid FROM memory_fts WHERE memory_fts MATCH ?1 AND rowid >= ?2 \
+                   ORDER BY rowid DESC";
         let mut statement = self.connection().prepare_cached(sql)?;
         let mut found = Occurrences { is_complete: true, ..Occurrences::default() };
-        let mut rows = statement.query([wanted.expression()])?;
+        let mut rows = statement.query(params![wanted.expression(), bounds.first_row])?;
         let mut last = 0;
         while let Some(row) = rows.next()? {
-            if found.rows.len() == limit || found.count == looked_at_max as u64 {
+            let is_enough = found.rows.len() == bounds.limit;
+            if is_enough || found.count == bounds.looked_at_max as u64 {
                 found.is_complete = false;
                 break;
             }
@@ -101,10 +112,15 @@ impl Reader<'_> {
 
     /// How often something occurs, that occurs `count` times from the newest row down to `last`.
     fn extrapolated(&self, count: u64, last: i64) -> Result<u64, StoreError> {
-        let sql = "SELECT ifnull(max(row), 0) FROM memory";
-        let newest: i64 = self.connection().prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        let newest = self.newest_row()?;
         let looked_at = (newest - last + 1).max(1) as f64;
         Ok((count as f64 * newest.max(1) as f64 / looked_at) as u64)
+    }
+
+    /// The last row; 0 when there is none.
+    pub fn newest_row(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT ifnull(max(row), 0) FROM memory";
+        Ok(self.connection().prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 
     /// What is known of all memories together.

@@ -29,7 +29,7 @@ use tempfile::TempDir;
 
 use super::reader::Reader;
 use super::writer::{Target, Writer, WriterState};
-use super::{Known, Located, Store, StoreError, StoreOptions, Wanted};
+use super::{Bounds, Known, Located, Store, StoreError, StoreOptions, Wanted};
 use crate::memory::{ContentHash, Filter, Namespace, NamespaceSet};
 
 /// The model of every test file, and its dimension.
@@ -188,7 +188,8 @@ fn everything() -> Filter {
 
 /// Rows that hold some words.
 fn holding(reader: &Reader<'_>, words: &[&str]) -> Result<Vec<i64>, StoreError> {
-    Ok(reader.occurrences(Wanted::Every(words), |_| Ok(true), 1_000, 1_000)?.rows)
+    let bounds = Bounds { limit: 1_000, looked_at_max: 1_000, first_row: 0 };
+    Ok(reader.occurrences(Wanted::Every(words), |_| Ok(true), bounds)?.rows)
 }
 
 fn is_live(known: &Known) -> bool {

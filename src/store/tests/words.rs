@@ -5,18 +5,19 @@ use crate::memory::relevance::words::{folded, split};
 
 use super::*;
 
-const TEXT: &str = "Caresses ponies ties cats agreed plastered bled motoring sing conflated troubled \
-    sized hopping tanned falling hissing fizzed failing filing happy sky relational conditional \
+const TEXT: &str = "\
+    Caresses ponies ties cats agreed plastered bled motoring sing conflated troubled sized \
+    hopping tanned falling hissing fizzed failing filing happy sky relational conditional \
     rational valency digitizer conformably radically differently vilely analogously \
-    vietnamization \
-    predication operator feudalism decisiveness hopefulness callousness formality sensitivity \
-    sensibility triplicate formative formalize electricity electrical hopeful goodness revival \
-    allowance inference airliner gyroscopic adjustable defensible irritant replacement adjustment \
-    dependent adoption homologous communism activate angularity effective bowdlerize probate rate \
-    cease controlling rolling days buying sayings yearly university generously oscillators \
-    Caroline's paintings were painted yesterday; the dying, lying and tying of knots is iffy. \
-    internationalization skis gas news bus this was has does goes studies studying student \
-    Gödel naïve façades São coöperation Ünder ÅNGSTRÖM 12 3rd b2b x86_64 HTTPServer v1";
+    vietnamization predication operator feudalism decisiveness hopefulness callousness \
+    formality sensitivity sensibility triplicate formative formalize electricity electrical \
+    hopeful goodness revival allowance inference airliner gyroscopic adjustable defensible \
+    irritant replacement adjustment dependent adoption homologous communism activate \
+    angularity effective bowdlerize probate rate cease controlling rolling days buying \
+    sayings yearly university generously oscillators Caroline's paintings were painted \
+    yesterday; the dying, lying and tying of knots is iffy. internationalization skis gas \
+    news bus this was has does goes studies studying student Gödel naïve façades São \
+    coöperation Ünder ÅNGSTRÖM 12 3rd b2b x86_64 HTTPServer v1";
 
 #[test]
 fn stems_and_folds_are_those_of_the_word_index() {
@@ -41,7 +42,8 @@ fn words_are_counted_and_the_rows_are_the_newest_allowed_ones() {
     let reader = file.reader();
     let look = |allows: fn(i64) -> bool, limit, looked_at_max| {
         let wanted = Wanted::Word("printers");
-        reader.occurrences(wanted, |row| Ok(allows(row)), limit, looked_at_max).unwrap()
+        let bounds = Bounds { limit, looked_at_max, first_row: 0 };
+        reader.occurrences(wanted, |row| Ok(allows(row)), bounds).unwrap()
     };
     let all = look(|_| true, 100, 100);
     assert_eq!((all.rows.len(), all.count, all.is_complete), (50, 50, true));
@@ -51,6 +53,10 @@ fn words_are_counted_and_the_rows_are_the_newest_allowed_ones() {
     assert_eq!((few.count, few.is_complete), (50, false), "as many as there would be");
     let even = look(|row| row % 2 == 0, 100, 20);
     assert_eq!((even.rows.len(), even.is_complete), (10, false));
+
+    let bounds = Bounds { limit: 100, looked_at_max: 100, first_row: all.rows[4] };
+    let late = reader.occurrences(Wanted::Word("printer"), |_| Ok(true), bounds).unwrap();
+    assert_eq!(late.rows, all.rows[..5]);
 
     let corpus = reader.corpus().unwrap();
     assert_eq!((corpus.count, corpus.average_words), (50, 4.0));
