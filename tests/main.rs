@@ -24,6 +24,7 @@ mod crash_kill;
 mod crash_power;
 mod crash_trace;
 mod docs;
+mod eval;
 mod events;
 mod events_access;
 mod events_docs;

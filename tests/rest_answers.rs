@@ -259,7 +259,7 @@ fn labelled(count: usize) -> Vec<Value> {
         let words: Vec<&str> = (0..3 + draw(6)).map(|_| WORDS[draw(WORDS.len())]).collect();
         json!({"content": format!("{} {number}", words.join(" ")),
             "tags": [format!("t{}", draw(3)), format!("u{}", draw(8))],
-            "memory_type": ["note", "task"][draw(2)],
+            "memory_type": if draw(2) == 0 { "note" } else { "task" },
             "metadata": {"n": draw(4)},
             "created_at": 1_700_000_000 + draw(1_000)})
     };

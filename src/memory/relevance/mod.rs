@@ -9,6 +9,7 @@ pub mod question;
 pub mod similar;
 pub mod speaker;
 pub mod stem;
+pub mod told;
 pub mod words;
 
 use std::collections::HashMap;
@@ -57,7 +58,7 @@ pub struct Match {
     pub holds_phrases: bool,
     /// Whether the person who asks about themselves speaks.
     pub is_own: bool,
-    /// Whether it was made in the time that the query speaks of.
+    /// Whether it was made in the time that the query speaks of, or tells so.
     pub is_in_time: bool,
 }
 
@@ -141,7 +142,7 @@ impl<'q> Relevance<'q> {
             share: if self.greatest > 0.0 { (score / self.greatest).min(1.0) } else { 0.0 },
             holds_phrases: !self.question.phrases.is_empty() && self.holds_phrases(memory),
             is_own: self.question.is_own && speaker::is_own(&speakers),
-            is_in_time: self.question.when.is_some_and(|when| holds(when, memory.created_at)),
+            is_in_time: self.question.when.is_some_and(|when| is_of(when, memory)),
         }
     }
 
@@ -173,6 +174,11 @@ impl<'q> Relevance<'q> {
 fn rarity(found: u64, count: u64) -> f64 {
     let (found, count) = (found as f64, count.max(found) as f64);
     (1.0 + (count - found + 0.5) / (found + 0.5)).ln()
+}
+
+/// Whether a memory was made in a time, or tells that it is of that time.
+fn is_of(range: TimeRange, memory: &Memory) -> bool {
+    holds(range, memory.created_at) || told::told_at(memory).is_some_and(|told| holds(range, told))
 }
 
 fn holds(range: TimeRange, time: f64) -> bool {
