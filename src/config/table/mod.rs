@@ -317,7 +317,7 @@ const REST: &[Setting] = &[
         "MEMNODE_RERANK_API_KEY",
         "rerank-api-key",
         SECRET,
-        "Key of that service; a flag shows it to other users, the environment does not",
+        "Key of that service; not as a flag, which other users can see",
     )
     .secret(),
     setting(

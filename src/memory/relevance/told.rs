@@ -80,7 +80,7 @@ fn written(text: &str) -> Option<Date> {
         digits.parse::<i8>().ok().filter(|day| (1..=31).contains(day))
     };
     let before = words[..at].iter().rev().filter(|word| **word != "of");
-    let day = before.take(1).chain(words[at + 1..].iter().take(1)).find_map(|word| day(&word));
+    let day = before.take(1).chain(words[at + 1..].iter().take(1)).find_map(day);
     let month = i8::try_from(month(&words[at])? + 1).ok()?;
     Date::new(year?, month, day.unwrap_or(1)).ok()
 }
