@@ -28,7 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_webhook.sql"),
     include_str!("migrations/0005_codes.sql"),
     include_str!("migrations/0006_words.sql"),
-    include_str!("migrations/0008_audit.sql"),
+    include_str!("migrations/0007_audit.sql"),
 ];
 
 /// The result of a step that makes a file what it should be.
