@@ -17,6 +17,8 @@ fetch_model = $(1) model verify >/dev/null 2>&1 || $(1) model fetch
 export TEST_PYTHON := $(client)/bin/python
 # NATS servers of the tests, from tests/nats/prepare: a new one, and the older one of Debian.
 nats := $(cache)/test-nats
+# What makes requests up from the OpenAPI document.
+schemathesis := $(cache)/test-schema
 # Browsers of the tests and what drives them, from tests/browser/prepare.
 browser := $(cache)/test-browser
 export TEST_BROWSER := $(browser)
@@ -73,6 +75,11 @@ soak: ## Break a cluster at random for MINUTES=10 and print what was lost
 	$(call fetch_model,$(target)/debug/memnode)
 	tests/nats/prepare $(nats)
 	TEST_SOAK_MINUTES=$(or $(MINUTES),10) cargo test --locked --test it soak:: -- --nocapture
+
+.PHONY: schema
+schema: $(ready) ## Hold a node against its OpenAPI document with made-up requests
+	source tests/prepare.bash && pypi_install $(schemathesis) tests/schema/requirements.txt
+	python3 -B tests/schema/check.py $(MEMNODE) $(schemathesis)/bin/schemathesis
 
 .PHONY: demo
 demo: $(ready) ## Ask ten questions of 10,000 real texts, or your own of FILE=text

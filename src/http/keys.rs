@@ -42,16 +42,16 @@ pub struct CreateRequest {
 #[schema(as = ApiKeyLimits)]
 struct LimitsBody {
     /// Reads.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     reads: Option<u32>,
     /// Writes.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     writes: Option<u32>,
     /// Searches.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     searches: Option<u32>,
     /// Event streams that are opened.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     events: Option<u32>,
 }
 

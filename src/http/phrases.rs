@@ -1,8 +1,12 @@
 //! The phrases of time in a request.
 
 use super::problem::Problem;
+use crate::Error;
 use crate::memory::time_phrase::{self, TimeRange};
 use crate::service::Service;
+
+/// The longest phrase, as the document says.
+const PHRASE_CHARS_MAX: usize = 200;
 
 /// The phrases of time in a request.
 #[derive(Clone, Copy, Default)]
@@ -41,6 +45,11 @@ impl Phrases<'_> {
     /// # Errors
     /// As [`Phrases::range`].
     pub fn strict_range(&self, service: &Service) -> Result<TimeRange, Problem> {
+        let phrases = [self.during, self.after, self.before];
+        if phrases.into_iter().flatten().any(|text| text.chars().count() > PHRASE_CHARS_MAX) {
+            let detail = format!("a time phrase has at most {PHRASE_CHARS_MAX} characters");
+            return Err(Problem::query(Error::invalid(detail).reason("unreadable_time_phrase")));
+        }
         self.range_at(&service.now(self.tz)?)
     }
 

@@ -120,6 +120,7 @@ pub async fn webhooks(
     responses(
         (status = 200, body = DecideResponse, description = "Done, as far as they were taken."),
         (status = 404, description = "There is no such dead letter."),
+        (status = 409, description = "The node has no webhooks."),
     ))]
 pub async fn decide_webhooks(
     State(state): State<AppState>,

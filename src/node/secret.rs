@@ -45,21 +45,36 @@ fn path(database: &Path) -> PathBuf {
 
 fn read(path: &Path) -> Result<Option<Seal>, StartError> {
     match std::fs::read_to_string(path) {
+        // What was cut off while it was made has sealed nothing.
+        Ok(text) if text.trim().is_empty() => Ok(None),
         Ok(text) => Ok(Some(Seal::new(text.trim()))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(StartError::Io { path: path.to_owned(), source }),
     }
 }
 
-/// Makes the file, for its owner alone.
+/// Makes the file, for its owner alone: it gets its name when all of it is on the disk.
 fn make(path: &Path) -> Result<Seal, StartError> {
     let secret = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
-    let made = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
-    made.and_then(|mut file| {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let written = || -> std::io::Result<()> {
+        // Only the owner of the database comes here, so nobody else makes it meanwhile.
+        if std::fs::metadata(path).is_ok_and(|there| there.len() > 0) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(true).write(true).mode(0o600);
+        let mut file = options.open(&aside)?;
         file.write_all(format!("{secret}\n").as_bytes())?;
-        file.sync_all()
-    })
-    .map_err(|source| StartError::CannotCreate { path: path.to_owned(), source })?;
+        file.sync_all()?;
+        std::fs::rename(&aside, path)?;
+        match path.parent() {
+            Some(directory) => std::fs::File::open(directory)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    written().map_err(|source| StartError::CannotCreate { path: path.to_owned(), source })?;
     Ok(Seal::new(&secret))
 }
 
@@ -81,5 +96,9 @@ mod tests {
         assert_eq!(text.trim().len(), 64);
         assert!(read(&path).unwrap().is_some());
         assert!(make(&path).is_err(), "it is never overwritten");
+        std::fs::write(&path, "").unwrap();
+        assert!(read(&path).unwrap().is_none(), "it was cut off while it was made");
+        make(&path).unwrap();
+        assert!(read(&path).unwrap().is_some());
     }
 }

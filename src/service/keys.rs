@@ -18,6 +18,8 @@ use crate::{Code, Error, Result};
 const KEY_COUNT_MAX: usize = 10_000;
 /// Longest name, in characters.
 const NAME_CHARS_MAX: usize = 100;
+/// The highest limit of a key, in a minute.
+const LIMIT_MAX: u32 = 1_000_000_000;
 /// Most scopes of one key.
 const SCOPE_COUNT_MAX: usize = 100;
 /// Longest time that a replaced secret may stay good.
@@ -313,8 +315,12 @@ fn checked(mut new: NewKey) -> Result<NewKey> {
         return invalid("a key must expire in the future".to_owned());
     }
     let KeyLimits { reads, writes, searches, events } = new.limits;
-    if [reads, writes, searches, events].contains(&Some(0)) {
+    let limits = [reads, writes, searches, events];
+    if limits.contains(&Some(0)) {
         return invalid("a limit is at least 1; leave the scope out instead".to_owned());
+    }
+    if limits.into_iter().flatten().any(|limit| limit > LIMIT_MAX) {
+        return invalid(format!("a limit is at most {LIMIT_MAX}"));
     }
     Ok(new)
 }

@@ -97,6 +97,11 @@ fn finish_operation(operation: &mut Operation, is_write: bool) {
     let has_path = parameters.clone().any(is_in_path);
     let has_others = parameters.clone().any(|parameter| !is_in_path(parameter));
     let has_body = operation.request_body.is_some();
+    // A node without peers cannot say more than that it has the write itself.
+    let can_ask_ack = parameters.clone().any(|parameter| match parameter {
+        RefOr::T(parameter) => parameter.name == "Memnode-Ack",
+        RefOr::Ref(_) => false,
+    });
     if let Some(RefOr::T(body)) = &mut operation.request_body
         && body.content.contains_key("application/x-ndjson")
     {
@@ -108,10 +113,12 @@ fn finish_operation(operation: &mut Operation, is_write: bool) {
         (401, !is_open),
         (403, true),
         (404, has_path),
+        (409, can_ask_ack),
         (410, !is_open),
         (413, has_body),
         (415, has_body),
         (422, has_body),
+        (429, !is_open),
         (500, true),
         (503, true),
         (507, is_write && !is_open),
@@ -177,10 +184,12 @@ fn meaning(status: u16) -> &'static str {
         401 => "The credential is missing or wrong.",
         403 => "The credential lacks a scope, or the page that asks may not.",
         404 => "There is no such thing.",
+        409 => "It contradicts what is there now.",
         410 => "A write that `Memnode-After` names is lost on every node.",
         413 => "The body, or a part of it, is too large.",
         415 => "The body has the wrong media type.",
         422 => "The body is not valid.",
+        429 => "The caller asks for more than it may.",
         503 => "A part of the node is not ready, or the request took too long.",
         507 => "The disk is full.",
         _ => "The node failed.",
