@@ -145,7 +145,7 @@ fn a_slow_search_is_logged_with_its_trace_and_without_its_text() {
     store_text(&client, TEXT);
     search(&client, json!({"query": TEXT}));
     let (_, log) = server.stop();
-    let line = log.lines().find(|line| line.contains("slow search (semantic)"));
+    let line = log.lines().find(|line| line.contains("slow search (hybrid)"));
     assert!(line.is_some_and(|line| line.contains(TRACE_ID)), "{log}");
     assert!(!log.contains("blue door"), "{log}");
 }

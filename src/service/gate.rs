@@ -2,11 +2,10 @@
 //!
 //! Embedding is what a single store or search costs most, and cores bound it. So few texts are at
 //! it at a time, and the others wait here, the newest first in line: when more comes than can be
-//! done, those who get an answer get it soon, and not all of them late. A burst is waited out,
-//! however long. But when the oldest has waited long and still more arrive, it is no burst: then
-//! each that arrives turns away two of the oldest, whose callers most likely gave up, until the
-//! line is short again. This is adaptive LIFO with controlled delay ("Fail at Scale", Maurer, ACM
-//! Queue 13(8), 2015).
+//! done, those who get an answer get it soon, and not all of them late. A burst is waited out. But
+//! when the oldest has waited long and still more arrive, it is no burst: from then on, until
+//! nobody waits, whoever has waited for more than a moment is turned away when another arrives.
+//! This is adaptive LIFO with controlled delay ("Fail at Scale", Maurer, ACM Queue 13(8), 2015).
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -23,9 +22,9 @@ const PER_CORE: usize = 3;
 /// Waiting at most; beyond, the oldest is turned away.
 const WAITING_COUNT_MAX: usize = 4_096;
 /// A wait longer than this, with others arriving, is not that of a burst.
-const BURST_WAIT: Duration = Duration::from_secs(5);
-/// How many of the oldest leave for each that arrives then.
-const LEAVING_COUNT: usize = 2;
+const BURST_WAIT: Duration = Duration::from_secs(15);
+/// The longest wait from then on.
+const OVERLOAD_WAIT: Duration = Duration::from_millis(500);
 
 /// Where work waits for its turn.
 pub(super) struct Gate {
@@ -41,6 +40,8 @@ pub(super) struct Pass {
 struct Line<T> {
     room: usize,
     waiting: VecDeque<Waiting<T>>,
+    /// More comes than can be done, and has for a while.
+    is_overloaded: bool,
 }
 
 struct Waiting<T> {
@@ -91,7 +92,7 @@ impl Drop for Pass {
 
 impl<T> Line<T> {
     fn new(room: usize) -> Self {
-        Line { room, waiting: VecDeque::new() }
+        Line { room, waiting: VecDeque::new(), is_overloaded: false }
     }
 
     /// Takes a place, or gives what to wait for. Its end without a turn is the refusal.
@@ -101,12 +102,17 @@ impl<T> Line<T> {
             return None;
         }
         self.waiting.retain(|waiting| !waiting.turn.is_closed());
-        let is_burst = |oldest: &Waiting<T>| now.duration_since(oldest.since) < BURST_WAIT;
-        let leaving = match self.waiting.front() {
-            Some(oldest) if !is_burst(oldest) => LEAVING_COUNT,
-            _ => usize::from(self.waiting.len() >= WAITING_COUNT_MAX),
-        };
-        self.waiting.drain(..leaving.min(self.waiting.len()));
+        let waited = |waiting: &Waiting<T>| now.duration_since(waiting.since);
+        self.is_overloaded |=
+            self.waiting.front().is_some_and(|oldest| waited(oldest) > BURST_WAIT);
+        if self.is_overloaded {
+            // Those in front came first.
+            let late = self.waiting.partition_point(|waiting| waited(waiting) > OVERLOAD_WAIT);
+            self.waiting.drain(..late);
+        }
+        if self.waiting.len() >= WAITING_COUNT_MAX {
+            self.waiting.pop_front();
+        }
         let (turn, receiver) = oneshot::channel();
         self.waiting.push_back(Waiting { since: now, turn });
         Some(receiver)
@@ -117,6 +123,7 @@ impl<T> Line<T> {
         let newest = self.waiting.pop_back();
         if newest.is_none() {
             self.room += 1;
+            self.is_overloaded = false;
         }
         newest.map(|newest| newest.turn)
     }
@@ -172,16 +179,25 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_stands_is_shortened_from_its_old_end_while_more_arrive() {
+    fn a_line_that_stands_while_more_arrive_is_kept_short_until_it_is_empty() {
         let (mut line, start) = (Line::new(1), Instant::now());
         let mut old: Vec<Turn> = (0..10).map(|_| line.arrive(start)).collect();
-        let late = start + BURST_WAIT;
+        let patient = line.arrive(start + BURST_WAIT);
+        assert_eq!(line.waiting.len(), 10, "a burst may take so long");
+        let late = start + BURST_WAIT + Duration::from_millis(1);
         let mut new: Vec<Turn> = (0..3).map(|_| line.arrive(late)).collect();
-        // One of the ten is at it, six of the nine that wait have left.
-        assert_eq!(old.iter_mut().filter_map(|turn| is_refused(turn).then_some(())).count(), 6);
-        assert_eq!(line.waiting.len(), 6);
+        // One of the ten is at it, the others were turned away; who came a moment ago was not.
+        assert_eq!(old.iter_mut().filter_map(|turn| is_refused(turn).then_some(())).count(), 9);
+        assert_eq!(line.waiting.len(), 4);
+        let later = late + OVERLOAD_WAIT + Duration::from_millis(1);
+        let mut newest = line.arrive(later);
+        assert!(new.iter_mut().all(is_refused) && is_refused(&mut { patient }));
         leave(&mut line);
-        assert!(has_turn(&mut new[2]));
+        assert!(has_turn(&mut newest));
+        leave(&mut line);
+        assert!(line.arrive(later).is_none());
+        let mut next = [line.arrive(later), line.arrive(later + BURST_WAIT)];
+        assert!(!is_refused(&mut next[0]), "it is a burst again");
     }
 
     #[test]
