@@ -18,6 +18,8 @@ use crate::{Code, Error, Result};
 const KEY_COUNT_MAX: usize = 10_000;
 /// Longest name, in characters.
 const NAME_CHARS_MAX: usize = 100;
+/// The longest time that a key may be good for, unless it is good for ever: 100 years.
+const LIFETIME_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// The highest limit of a key, in a minute.
 const LIMIT_MAX: u32 = 1_000_000_000;
 /// Most scopes of one key.
@@ -84,6 +86,11 @@ impl Service {
         good_for: Option<Duration>,
     ) -> Result<(KeyView, KeyText)> {
         who.require_everywhere(Access::Admin)?;
+        if good_for.is_some_and(|time| time > LIFETIME_MAX) {
+            let detail =
+                "a key expires within 100 years; leave the time out for one that never does";
+            return Err(Error::invalid(detail).reason("invalid_key"));
+        }
         let expires_at = good_for.map(|time| now_seconds() + time.as_secs_f64());
         let new = checked(NewKey { expires_at: expires_at.or(new.expires_at), ..new })?;
         if self.parts.keys.authenticator.keys().list().len() >= KEY_COUNT_MAX {
