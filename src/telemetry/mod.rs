@@ -1,6 +1,6 @@
 //! What can be seen of a running node from outside: metrics, traces and logs.
 //!
-//! One per process, as the log is: what happens is recorded where it happens ([`metrics`]), what
+//! One per process, as the log is: what happens is recorded where it happens ([`metrics()`]), what
 //! is so is read off the node when somebody asks ([`publish`]), spans are those of `tracing` with
 //! [`SPAN`] as their target. `/metrics` and the collector get the same instruments. Knows nothing
 //! of memories: labels come from short fixed lists and from the roster of nodes, never from text.
