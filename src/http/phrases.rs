@@ -7,6 +7,8 @@ use crate::service::Service;
 
 /// The longest phrase, as the document says.
 const PHRASE_CHARS_MAX: usize = 200;
+/// So much of a longer one is repeated to the caller.
+const SHOWN_CHARS: usize = 40;
 
 /// The phrases of time in a request.
 #[derive(Clone, Copy, Default)]
@@ -45,9 +47,13 @@ impl Phrases<'_> {
     /// # Errors
     /// As [`Phrases::range`].
     pub fn strict_range(&self, service: &Service) -> Result<TimeRange, Problem> {
-        let phrases = [self.during, self.after, self.before];
-        if phrases.into_iter().flatten().any(|text| text.chars().count() > PHRASE_CHARS_MAX) {
-            let detail = format!("a time phrase has at most {PHRASE_CHARS_MAX} characters");
+        let mut phrases = [self.during, self.after, self.before].into_iter().flatten();
+        if let Some(long) = phrases.find(|text| text.chars().count() > PHRASE_CHARS_MAX) {
+            let start: String = long.chars().take(SHOWN_CHARS).collect();
+            let detail = format!(
+                "Could not parse time query: '{start}...': a phrase has at most \
+                 {PHRASE_CHARS_MAX} characters"
+            );
             return Err(Problem::query(Error::invalid(detail).reason("unreadable_time_phrase")));
         }
         self.range_at(&service.now(self.tz)?)
