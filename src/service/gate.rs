@@ -1,10 +1,11 @@
 //! Keeps work short when more comes than can be done.
 //!
 //! Embedding is what a single store or search costs most, and cores bound it. So few texts are at
-//! it at a time, and the others wait here, the newest first in line: when more comes than can be
-//! done, those who get an answer get it soon, and not all of them late. A burst is waited out. But
-//! when the oldest has waited long and still more arrive, it is no burst: from then on, until
-//! nobody waits, whoever has waited for more than a moment is turned away when another arrives.
+//! it at a time, and the others wait here in the order in which they came, for as long as a burst
+//! may take. When the line grows, the newest goes first: if more comes than can be done, those who
+//! get an answer then get it soon, and not all of them late. When it has grown for long, or the
+//! oldest has waited for long while more arrive, it is no burst: until that has passed, whoever has
+//! waited for more than a moment is turned away when another arrives.
 //! This is adaptive LIFO with controlled delay ("Fail at Scale", Maurer, ACM Queue 13(8), 2015).
 
 use std::collections::VecDeque;
@@ -23,8 +24,14 @@ const PER_CORE: usize = 3;
 const WAITING_COUNT_MAX: usize = 4_096;
 /// A wait longer than this, with others arriving, is not that of a burst.
 const BURST_WAIT: Duration = Duration::from_secs(15);
-/// The longest wait from then on.
-const OVERLOAD_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait when it is none.
+const OVERLOAD_WAIT: Duration = Duration::from_millis(100);
+/// How long it stays so after somebody was turned away.
+const CALM: Duration = Duration::from_secs(2);
+/// How often it is seen whether the line grows.
+const WINDOW: Duration = Duration::from_millis(250);
+/// A line that grows in more of them, one after the other, is not that of a burst.
+const GROWTH_COUNT_MAX: u32 = 20;
 
 /// Where work waits for its turn.
 pub(super) struct Gate {
@@ -40,8 +47,18 @@ pub(super) struct Pass {
 struct Line<T> {
     room: usize,
     waiting: VecDeque<Waiting<T>>,
-    /// More comes than can be done, and has for a while.
-    is_overloaded: bool,
+    flow: Flow,
+    /// Until when more comes than can be done.
+    overloaded_until: Option<Instant>,
+}
+
+/// Whether more arrive than leave.
+struct Flow {
+    since: Instant,
+    arrived_count: u32,
+    left_count: u32,
+    /// In how many windows the line has grown, one after the other.
+    growth_count: u32,
 }
 
 struct Waiting<T> {
@@ -53,7 +70,7 @@ impl Gate {
     /// With room for a few on each core.
     pub(super) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Gate { line: Mutex::new(Line::new(cores * PER_CORE)) }
+        Gate { line: Mutex::new(Line::new(cores * PER_CORE, Instant::now())) }
     }
 
     /// Waits for a turn.
@@ -72,7 +89,7 @@ impl Gate {
     fn give_on(self: &Arc<Self>) {
         loop {
             // Not under the lock: a pass that reaches nobody would take it once more.
-            let next = self.line.lock().leave();
+            let next = self.line.lock().leave(Instant::now());
             let Some(next) = next else { return };
             match next.send(Pass { gate: Some(Arc::clone(self)) }) {
                 Ok(()) => return,
@@ -91,24 +108,31 @@ impl Drop for Pass {
 }
 
 impl<T> Line<T> {
-    fn new(room: usize) -> Self {
-        Line { room, waiting: VecDeque::new(), is_overloaded: false }
+    fn new(room: usize, now: Instant) -> Self {
+        let flow = Flow { since: now, arrived_count: 0, left_count: 0, growth_count: 0 };
+        Line { room, waiting: VecDeque::new(), flow, overloaded_until: None }
     }
 
     /// Takes a place, or gives what to wait for. Its end without a turn is the refusal.
     fn arrive(&mut self, now: Instant) -> Option<oneshot::Receiver<T>> {
+        self.flow.look(now);
+        self.flow.arrived_count += 1;
         if self.room > 0 {
             self.room -= 1;
             return None;
         }
         self.waiting.retain(|waiting| !waiting.turn.is_closed());
         let waited = |waiting: &Waiting<T>| now.duration_since(waiting.since);
-        self.is_overloaded |=
-            self.waiting.front().is_some_and(|oldest| waited(oldest) > BURST_WAIT);
-        if self.is_overloaded {
+        let longest = self.waiting.front().map_or(Duration::ZERO, waited);
+        if longest > BURST_WAIT || self.flow.growth_count > GROWTH_COUNT_MAX {
+            self.overloaded_until = Some(now + CALM);
+        }
+        if self.is_overloaded(now) {
             // Those in front came first.
             let late = self.waiting.partition_point(|waiting| waited(waiting) > OVERLOAD_WAIT);
-            self.waiting.drain(..late);
+            if self.waiting.drain(..late).next().is_some() {
+                self.overloaded_until = Some(now + CALM);
+            }
         }
         if self.waiting.len() >= WAITING_COUNT_MAX {
             self.waiting.pop_front();
@@ -118,14 +142,33 @@ impl<T> Line<T> {
         Some(receiver)
     }
 
-    /// The newest who waits, to whom the place goes; without one, the place is free.
-    fn leave(&mut self) -> Option<oneshot::Sender<T>> {
-        let newest = self.waiting.pop_back();
-        if newest.is_none() {
+    /// The next who waits, to whom the place goes; without one, the place is free.
+    fn leave(&mut self, now: Instant) -> Option<oneshot::Sender<T>> {
+        self.flow.look(now);
+        self.flow.left_count += 1;
+        let is_newest_first = self.flow.growth_count > 0 || self.is_overloaded(now);
+        let next = if is_newest_first { self.waiting.pop_back() } else { self.waiting.pop_front() };
+        if next.is_none() {
             self.room += 1;
-            self.is_overloaded = false;
+            self.flow.growth_count = 0;
         }
-        newest.map(|newest| newest.turn)
+        next.map(|next| next.turn)
+    }
+
+    fn is_overloaded(&self, now: Instant) -> bool {
+        self.overloaded_until.is_some_and(|until| now < until)
+    }
+}
+
+impl Flow {
+    /// Ends a window that is over. A tenth more arrivals than departures is chance.
+    fn look(&mut self, now: Instant) {
+        if now.duration_since(self.since) < WINDOW {
+            return;
+        }
+        let grows = self.arrived_count * 10 > self.left_count * 11;
+        let growth_count = if grows { self.growth_count + 1 } else { 0 };
+        *self = Flow { since: now, arrived_count: 0, left_count: 0, growth_count };
     }
 }
 
@@ -149,67 +192,119 @@ mod tests {
         turn.as_mut().is_some_and(|turn| turn.try_recv() == Err(Closed))
     }
 
-    fn leave(line: &mut Line<()>) {
-        if let Some(next) = line.leave() {
+    fn line(room: usize) -> (Line<()>, Instant) {
+        let now = Instant::now();
+        (Line::new(room, now), now)
+    }
+
+    fn leave(line: &mut Line<()>, now: Instant) {
+        if let Some(next) = line.leave(now) {
             next.send(()).expect("somebody waits");
         }
     }
 
+    /// Three arrive, and one leaves, in each of `count` windows. Gives when the last one ends.
+    fn grow(line: &mut Line<()>, start: Instant, count: u32) -> (Vec<Turn>, Instant) {
+        let mut turns = Vec::new();
+        for window in 0..count {
+            let now = start + WINDOW * window;
+            turns.extend((0..3).map(|_| line.arrive(now)));
+            leave(line, now);
+        }
+        (turns, start + WINDOW * count)
+    }
+
     #[test]
-    fn the_newest_goes_first() {
-        let (mut line, now) = (Line::new(1), Instant::now());
+    fn turns_come_in_order_and_in_a_growing_line_the_newest_is_first() {
+        let (mut line, now) = line(1);
         let mut turns: Vec<Turn> = (0..4).map(|_| line.arrive(now)).collect();
-        assert!(turns[0].is_none() && !has_turn(&mut turns[3]));
-        for expected in [3, 2, 1] {
-            leave(&mut line);
+        assert!(turns[0].is_none() && !has_turn(&mut turns[1]));
+        leave(&mut line, now);
+        assert!(has_turn(&mut turns[1]) && !has_turn(&mut turns[3]));
+        let later = now + WINDOW;
+        turns.push(line.arrive(later));
+        for expected in [4, 3, 2] {
+            leave(&mut line, later);
             assert!(has_turn(&mut turns[expected]), "{expected}");
         }
-        leave(&mut line);
+        leave(&mut line, later);
         assert_eq!(line.room, 1);
+        let mut turns: Vec<Turn> = (0..3).map(|_| line.arrive(later)).collect();
+        leave(&mut line, later);
+        assert!(has_turn(&mut turns[1]), "the line was empty: it did not grow");
+    }
+
+    #[test]
+    fn callers_who_come_back_after_each_answer_all_have_their_turns() {
+        let (mut line, start) = line(1);
+        let mut turns: Vec<Turn> = (0..8).map(|_| line.arrive(start)).collect();
+        let mut answered = [0; 8];
+        for round in 0..400 {
+            let now = start + WINDOW * round / 20;
+            let next = turns.iter_mut().position(has_turn).expect("one is at it");
+            answered[next] += 1;
+            leave(&mut line, now);
+            turns[next] = line.arrive(now);
+        }
+        assert!(answered.iter().all(|count| *count > 30), "{answered:?}");
     }
 
     #[test]
     fn a_burst_is_waited_out_however_long_it_takes() {
-        let (mut line, now) = (Line::new(1), Instant::now());
+        let (mut line, now) = line(1);
         let mut turns: Vec<Turn> = (0..1_000).map(|_| line.arrive(now)).collect();
-        for _ in 0..1_000 {
-            leave(&mut line);
+        for second in 0..1_000 {
+            leave(&mut line, now + Duration::from_secs(second));
         }
         assert!(turns.iter_mut().all(has_turn));
     }
 
     #[test]
-    fn a_line_that_stands_while_more_arrive_is_kept_short_until_it_is_empty() {
-        let (mut line, start) = (Line::new(1), Instant::now());
+    fn a_line_that_grows_for_long_is_kept_short_until_that_has_passed() {
+        let (mut line, start) = line(1);
+        let (mut turns, end) = grow(&mut line, start, GROWTH_COUNT_MAX);
+        assert!(!turns.iter_mut().any(is_refused), "it may be a burst");
+        let (_more, end) = grow(&mut line, end, 2);
+        assert!(line.is_overloaded(end) && line.waiting.len() <= 4, "{}", line.waiting.len());
+        assert!(turns.iter_mut().filter(|turn| turn.is_some()).any(is_refused));
+        while line.room == 0 {
+            leave(&mut line, end);
+        }
+        let mut newest: Vec<Turn> = (0..3).map(|_| line.arrive(end)).collect();
+        leave(&mut line, end);
+        assert!(has_turn(&mut newest[2]), "an empty line does not end it");
+        let late = line.arrive(end + OVERLOAD_WAIT * 2);
+        assert!(is_refused(&mut newest[1]), "nor does a short one");
+        leave(&mut line, end);
+        assert!(has_turn(&mut { late }));
+        leave(&mut line, end);
+        let calm = end + OVERLOAD_WAIT * 2 + CALM;
+        let mut patient: Vec<Turn> = (0..3).map(|_| line.arrive(calm)).collect();
+        let _next = line.arrive(calm + BURST_WAIT);
+        assert!(!patient.iter_mut().any(is_refused), "it is a burst again");
+    }
+
+    #[test]
+    fn a_line_that_stands_while_more_arrive_is_no_burst_either() {
+        let (mut line, start) = line(1);
         let mut old: Vec<Turn> = (0..10).map(|_| line.arrive(start)).collect();
-        let patient = line.arrive(start + BURST_WAIT);
-        assert_eq!(line.waiting.len(), 10, "a burst may take so long");
         let late = start + BURST_WAIT + Duration::from_millis(1);
-        let mut new: Vec<Turn> = (0..3).map(|_| line.arrive(late)).collect();
+        let mut new = line.arrive(late);
         // One of the ten is at it, the others were turned away; who came a moment ago was not.
         assert_eq!(old.iter_mut().filter_map(|turn| is_refused(turn).then_some(())).count(), 9);
-        assert_eq!(line.waiting.len(), 4);
-        let later = late + OVERLOAD_WAIT + Duration::from_millis(1);
-        let mut newest = line.arrive(later);
-        assert!(new.iter_mut().all(is_refused) && is_refused(&mut { patient }));
-        leave(&mut line);
-        assert!(has_turn(&mut newest));
-        leave(&mut line);
-        assert!(line.arrive(later).is_none());
-        let mut next = [line.arrive(later), line.arrive(later + BURST_WAIT)];
-        assert!(!is_refused(&mut next[0]), "it is a burst again");
+        assert!(!is_refused(&mut new));
     }
 
     #[test]
     fn a_line_has_an_end() {
-        let (mut line, now) = (Line::new(0), Instant::now());
+        let (mut line, now) = line(0);
         let mut turns: Vec<Turn> = (0..=WAITING_COUNT_MAX).map(|_| line.arrive(now)).collect();
         assert_eq!(line.waiting.len(), WAITING_COUNT_MAX);
         assert!(is_refused(&mut turns[0]) && !is_refused(&mut turns[1]));
     }
 
     fn gate(room: usize) -> Arc<Gate> {
-        Arc::new(Gate { line: Mutex::new(Line::new(room)) })
+        Arc::new(Gate { line: Mutex::new(Line::new(room, Instant::now())) })
     }
 
     #[tokio::test]
