@@ -4,7 +4,9 @@
 //! never used twice; a new one is there and read back before the old one goes.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_nats::jetstream::object_store::{Config, ObjectStore};
@@ -13,7 +15,7 @@ use memnode_cluster::Vector;
 use memnode_cluster::replicator::{Applied, PeerKey};
 use memnode_cluster::wire::{Reply, Request, SnapshotObject};
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, ReadBuf};
 use tokio::time::Instant;
 
 use super::{Shared, effect};
@@ -30,7 +32,7 @@ const TRANSFER_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How long a server may pause while one is fetched.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often it asks meanwhile.
-const ASK_INTERVAL: Duration = Duration::from_millis(500);
+const ASK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long an object lives: nobody needs a snapshot older than a day.
 const OBJECT_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of one chunk of an object: messages of a size that servers take by default.
@@ -139,17 +141,20 @@ async fn try_make(
     let writing = tokio::task::spawn_blocking(move || store.snapshot_to(&path));
     let record_count = writing.await.map_err(std::io::Error::other)??.record_count;
     let name = format!("{}-{:016x}-{}", shared.node, shared.run, crate::clock::now_ms());
-    let (sha256, bytes) = checksum(&file.path).await?;
     let meta = async_nats::jetstream::object_store::ObjectMetadata {
         name: name.clone(),
         chunk_size: Some(CHUNK_BYTES),
         ..Default::default()
     };
-    let mut reader = tokio::fs::File::open(&file.path).await?;
+    let written = tokio::fs::File::open(&file.path).await?;
+    let bytes = written.metadata().await?.len();
+    let inner = BufReader::with_capacity(BUFFER_BYTES, written);
+    let mut reader = Hashing { inner, hash: Sha256::new() };
     let put = bucket.put(meta, &mut reader).await.map_err(server)?;
     if put.size as u64 != bytes {
         return Err(SnapshotError::Damaged);
     }
+    let sha256 = reader.hash.finalize().into();
     let object = SnapshotObject { name, bytes, sha256, record_count };
     tracing::info!(object.name, bytes, record_count, "made a snapshot for nodes that join");
     if let Some(former) = former
@@ -258,18 +263,22 @@ fn server(error: impl std::fmt::Display) -> SnapshotError {
     SnapshotError::Server(error.to_string())
 }
 
-async fn checksum(path: &Path) -> Result<([u8; 32], u64), SnapshotError> {
-    let mut file = tokio::fs::File::open(path).await?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut bytes = 0;
-    loop {
-        let count = file.read(&mut buffer).await?;
-        if count == 0 {
-            return Ok((hash.finalize().into(), bytes));
-        }
-        hash.update(&buffer[..count]);
-        bytes += count as u64;
+/// A reader that computes the checksum of what is read.
+struct Hashing<R> {
+    inner: R,
+    hash: Sha256,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Hashing<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let filled = buffer.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        self.hash.update(&buffer.filled()[filled..]);
+        read
     }
 }
 
