@@ -9,11 +9,12 @@ mod ring;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
 
-use parking_lot::RwLock;
-use tokio::sync::watch;
+use futures::task::AtomicWaker;
+use parking_lot::{Mutex, RwLock};
 
 pub use event::{Event, EventKind};
 pub use filter::{Filter, TAG_COUNT_MAX};
@@ -37,7 +38,7 @@ pub struct Cursor {
 #[derive(Debug)]
 pub enum Taken {
     /// The next events; none when it has them all.
-    Events(Vec<Arc<Event>>),
+    Events(VecDeque<Arc<Event>>),
     /// The ring has moved on: the change log tells what came meanwhile.
     Behind,
     /// There will be no more.
@@ -47,23 +48,28 @@ pub enum Taken {
 /// The ring and who waits for it.
 pub struct Hub {
     ring: RwLock<Ring>,
-    /// Told of every change of the ring.
-    changed: watch::Sender<()>,
-    subscriber_count: AtomicU64,
+    seats: Mutex<Seats>,
 }
 
-/// A subscriber's place among those that are counted.
-pub struct Seat(Arc<Hub>);
+/// The subscribers, each with what wakes it.
+#[derive(Default)]
+struct Seats {
+    wakers: HashMap<u64, Arc<AtomicWaker>>,
+    next: u64,
+}
+
+/// A subscriber's place among those that are counted and woken.
+pub struct Seat {
+    hub: Arc<Hub>,
+    number: u64,
+    waker: Arc<AtomicWaker>,
+}
 
 impl Hub {
     /// Makes an empty ring that goes on after a row of the change log; `id` says what a consumer
     /// has seen that has seen everything up to there.
     pub fn new(n: u64, id: String) -> Arc<Self> {
-        Arc::new(Hub {
-            ring: RwLock::new(Ring::new(n, id)),
-            changed: watch::channel(()).0,
-            subscriber_count: AtomicU64::new(0),
-        })
+        Arc::new(Hub { ring: RwLock::new(Ring::new(n, id)), seats: Mutex::default() })
     }
 
     /// Adds events, oldest first.
@@ -72,18 +78,17 @@ impl Hub {
             return;
         }
         self.ring.write().extend(events);
-        self.changed.send_replace(());
+        self.wake();
     }
 
     /// Ends all subscriptions.
     pub fn close(&self) {
         self.ring.write().close();
-        self.changed.send_replace(());
+        self.wake();
     }
 
-    /// Told whenever there may be news.
-    pub fn changed(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
+    fn wake(&self) {
+        self.seats.lock().wakers.values().for_each(|waker| waker.wake());
     }
 
     /// The end of the ring, for who wants only what comes from now on, and what a consumer has
@@ -102,22 +107,39 @@ impl Hub {
         self.ring.read().take(cursor, TAKE_COUNT_MAX)
     }
 
-    /// Counts a subscriber in, unless there are `max` already.
+    /// Gives a subscriber a seat, unless there are `max` already.
     pub fn seat(self: &Arc<Self>, max: u64) -> Option<Seat> {
-        let free = |count: u64| (count < max).then_some(count + 1);
-        let order = Ordering::Relaxed;
-        self.subscriber_count.fetch_update(order, order, free).ok()?;
-        Some(Seat(Arc::clone(self)))
+        let mut seats = self.seats.lock();
+        if seats.wakers.len() as u64 >= max {
+            return None;
+        }
+        let (number, waker) = (seats.next, Arc::<AtomicWaker>::default());
+        seats.next += 1;
+        seats.wakers.insert(number, Arc::clone(&waker));
+        Some(Seat { hub: Arc::clone(self), number, waker })
     }
 
     /// How many subscribers there are.
     pub fn subscriber_count(&self) -> u64 {
-        self.subscriber_count.load(Ordering::Relaxed)
+        self.seats.lock().wakers.len() as u64
+    }
+}
+
+impl Seat {
+    /// Where the events are.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Wakes whoever waits here at the next change of the ring. To miss none, look into the ring
+    /// after this.
+    pub fn wait(&self, waker: &Waker) {
+        self.waker.register(waker);
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.subscriber_count.fetch_sub(1, Ordering::Relaxed);
+        self.hub.seats.lock().wakers.remove(&self.number);
     }
 }

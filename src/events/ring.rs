@@ -102,7 +102,7 @@ impl Ring {
         }
         let Some(skipped) = cursor.next.checked_sub(self.first) else { return Taken::Behind };
         let rest = self.events.iter().skip(usize::try_from(skipped).unwrap_or(usize::MAX));
-        let taken: Vec<Arc<Event>> = rest.take(count_max).cloned().collect();
+        let taken: VecDeque<Arc<Event>> = rest.take(count_max).cloned().collect();
         cursor.next += taken.len() as u64;
         let last = taken.iter().rev().find_map(|event| event.change());
         cursor.n = last.map_or(cursor.n, |change| change.n);

@@ -201,23 +201,21 @@ impl Conversation {
     }
 
     async fn tell(&mut self, news: Option<News>) -> Result<(), End> {
-        let Some(News { events, id }) = news else {
-            return Err(End::silent(close_code::AGAIN, "come back with the last id"));
+        let event = match news {
+            Some(News::Event(event)) => event,
+            Some(News::Position(id)) => {
+                return self.say(json!({"event": "position", "id": id})).await;
+            }
+            None => return Err(End::silent(close_code::AGAIN, "come back with the last id")),
         };
-        for event in events {
-            let message = match event.kind() {
-                EventKind::Comment if self.heard.elapsed() > SILENCE_MAX => {
-                    return Err(End::silent(close_code::POLICY, "no pong came"));
-                }
-                EventKind::Comment => Message::Ping(Default::default()),
-                _ => Message::text(text_of(&event)),
-            };
-            self.send(message).await?;
-        }
-        match id {
-            Some(id) => self.say(json!({"event": "position", "id": id})).await,
-            None => Ok(()),
-        }
+        let message = match event.kind() {
+            EventKind::Comment if self.heard.elapsed() > SILENCE_MAX => {
+                return Err(End::silent(close_code::POLICY, "no pong came"));
+            }
+            EventKind::Comment => Message::Ping(Default::default()),
+            _ => Message::text(text_of(&event)),
+        };
+        self.send(message).await
     }
 
     async fn say(&mut self, value: Value) -> Result<(), End> {

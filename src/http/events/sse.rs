@@ -1,15 +1,16 @@
 //! `/api/events`, and `/events` for older clients: server-sent events.
 
-use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use hyper::body::Frame;
 
 use super::watcher::{FilterParameters, Watcher};
 use crate::http::AppState;
@@ -39,17 +40,13 @@ pub async fn events(
     let authenticator = Arc::clone(&state.authenticator);
     // Whatever opened the stream may end before it: a key is revoked, a token expires.
     let ended = Box::pin(async move { authenticator.ended(&who).await });
-    let stream = Stream { feed, ended, ready: VecDeque::from([RETRY]) };
-    let frames = stream::unfold(stream, |mut stream| async move {
-        let bytes = stream.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(bytes), stream))
-    });
+    let body = Body::new(Stream { feed, ended, first: Some(RETRY) });
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         // Proxies of the nginx kind would gather events before they pass them on.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    Ok((headers, Body::from_stream(frames)).into_response())
+    Ok((headers, body).into_response())
 }
 
 /// Listen to what happens, as older clients do
@@ -72,20 +69,27 @@ pub async fn events_root(
 struct Stream {
     feed: Feed,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
-    ready: VecDeque<Bytes>,
+    first: Option<Bytes>,
 }
 
-impl Stream {
-    async fn next(&mut self) -> Option<Bytes> {
-        while self.ready.is_empty() {
-            let News { events, id } = tokio::select! {
-                news = self.feed.next() => news?,
-                () = &mut self.ended => return None,
-            };
-            self.ready.extend(events.iter().map(|event| event.frame()));
-            // An id alone is no event: a client only remembers it.
-            self.ready.extend(id.map(|id| Bytes::from(format!("id: {id}\n\n"))));
+impl HttpBody for Stream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
         }
-        self.ready.pop_front()
+        let bytes = match self.feed.poll_next(context) {
+            Poll::Ready(Some(News::Event(event))) => event.frame(),
+            // An id alone is no event: a client only remembers it.
+            Poll::Ready(Some(News::Position(id))) => Bytes::from(format!("id: {id}\n\n")),
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => return self.ended.as_mut().poll(context).map(|()| None),
+        };
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }

@@ -60,8 +60,6 @@ impl Service {
             Error::new(Code::Unavailable, "too many subscribers: try again later, or elsewhere")
                 .reason("too_many_subscribers")
         })?;
-        // Before the look into the log: what comes in between is then told twice, not never.
-        let changed = live.hub.changed();
         let (replay, start) = match last {
             None => (Replay::Fresh, feed::Start::Now),
             Some(id) => {
@@ -76,7 +74,7 @@ impl Service {
                 }
             }
         };
-        Ok(Feed::new(self.clone(), live, seat, changed, filter, replay, start))
+        Ok(Feed::new(self.clone(), live.run, seat, filter, replay, start))
     }
 
     /// Tells the subscribers of this node of something that is no change of a memory.
