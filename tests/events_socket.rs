@@ -5,84 +5,12 @@ use std::process::Child;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::runtime::{Builder, Runtime};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::common::DEADLINE;
 use crate::common::node::{Place, Server, signal};
 use crate::common::rest::{store, store_text, text};
-
-/// A blocking client of a WebSocket.
-struct Socket {
-    runtime: Runtime,
-    stream: WebSocketStream<TcpStream>,
-}
-
-/// What a node sent.
-#[derive(Debug)]
-enum Sent {
-    Json(Value),
-    Closed(u16),
-}
-
-impl Socket {
-    fn open(server: &Server, query: &str, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
-        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let address = server.url.strip_prefix("http://").expect("a plain address");
-        let url = format!("ws://{address}/api/ws{query}");
-        let mut request = url.into_client_request().expect("a request");
-        for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse().expect("a value"));
-        }
-        let opened = runtime.block_on(async {
-            let stream = TcpStream::connect(address).await.expect("a connection");
-            tokio_tungstenite::client_async(request, stream).await
-        });
-        match opened {
-            Ok((stream, _)) => Ok(Socket { runtime, stream }),
-            Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => {
-                Err(answer.status().as_u16())
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    fn send(&mut self, message: Message) {
-        self.runtime.block_on(self.stream.send(message)).expect("it is sent");
-    }
-
-    fn say(&mut self, value: &Value) {
-        self.send(Message::text(value.to_string()));
-    }
-
-    #[track_caller]
-    fn hear(&mut self) -> Sent {
-        loop {
-            let next = self.stream.next();
-            let next = self.runtime.block_on(async { tokio::time::timeout(DEADLINE, next).await });
-            match next.expect("in time").expect("a message").expect("a whole one") {
-                Message::Text(text) => {
-                    return Sent::Json(serde_json::from_str(&text).expect("JSON"));
-                }
-                Message::Close(frame) => return Sent::Closed(frame.expect("a code").code.into()),
-                _ => {}
-            }
-        }
-    }
-
-    #[track_caller]
-    fn json(&mut self) -> Value {
-        match self.hear() {
-            Sent::Json(value) => value,
-            closed @ Sent::Closed(_) => panic!("{closed:?}"),
-        }
-    }
-}
+use crate::common::socket::{Sent, Socket};
 
 fn server() -> Server {
     Place::new().serve().ready()
@@ -92,7 +20,7 @@ fn server() -> Server {
 fn events_come_as_messages_and_filters_change_on_the_way() {
     let server = server();
     let client = server.client();
-    let mut socket = Socket::open(&server, "?tag=red", &[]).expect("it opens");
+    let mut socket = Socket::open(&server.url, "?tag=red", &[]).expect("it opens");
     let first = socket.json();
     assert_eq!(first["event"], "connection_established");
     store(&client, json!({"content": "blue", "tags": ["blue"]}));
@@ -142,7 +70,7 @@ fn what_is_not_understood_is_named_and_ends_the_connection() {
         (Message::text("x".repeat(20_000)), "message_too_large", 1009),
         (Message::text("x".repeat(500_000)), "message_too_large", 1009),
     ] {
-        let mut socket = Socket::open(&server, "", &[]).expect("it opens");
+        let mut socket = Socket::open(&server.url, "", &[]).expect("it opens");
         socket.json();
         let shown: String = message.to_string().chars().take(60).collect();
         socket.send(message);
@@ -162,26 +90,26 @@ fn who_may_not_listen_is_refused_before_the_upgrade() {
     let client = server.client();
     client.get("/api/ws").expect_problem(426, "websocket_required");
     client.with("upgrade", "websocket").get("/api/ws").expect_problem(426, "websocket_required");
-    assert_eq!(Socket::open(&server, "?last_event_id=x", &[]).err(), Some(400));
+    assert_eq!(Socket::open(&server.url, "?last_event_id=x", &[]).err(), Some(400));
     // A page of another site must not listen through a browser of this machine.
     let foreign = [("origin", "http://evil.example")];
-    assert_eq!(Socket::open(&server, "", &foreign).err(), Some(403));
+    assert_eq!(Socket::open(&server.url, "", &foreign).err(), Some(403));
     let own = [("origin", server.url.as_str())];
-    assert!(Socket::open(&server, "", &own).is_ok());
+    assert!(Socket::open(&server.url, "", &own).is_ok());
 
     let guarded = Place::new().with("MCP_API_KEY", "open-sesame").serve().ready();
-    assert_eq!(Socket::open(&guarded, "", &[]).err(), Some(401));
+    assert_eq!(Socket::open(&guarded.url, "", &[]).err(), Some(401));
     let holder = guarded.client().with("x-api-key", "open-sesame");
     let ticket = text(&holder.post("/api/events/ticket", json!({})).expect(200).value()["ticket"]);
     let query = format!("?ticket={ticket}");
-    assert!(Socket::open(&guarded, &query, &[]).is_ok());
-    assert_eq!(Socket::open(&guarded, &query, &[]).err(), Some(401));
+    assert!(Socket::open(&guarded.url, &query, &[]).is_ok());
+    assert_eq!(Socket::open(&guarded.url, &query, &[]).err(), Some(401));
 }
 
 #[test]
 fn a_stopping_node_says_when_to_come_back() {
     let server = server();
-    let mut socket = Socket::open(&server, "", &[]).expect("it opens");
+    let mut socket = Socket::open(&server.url, "", &[]).expect("it opens");
     socket.json();
     signal(server.pid(), "TERM");
     assert!(matches!(socket.hear(), Sent::Closed(1013)));

@@ -28,6 +28,8 @@ mod eval;
 mod events;
 mod events_access;
 mod events_docs;
+mod events_log;
+mod events_node;
 mod events_socket;
 mod events_sources;
 mod events_trouble;

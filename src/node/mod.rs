@@ -131,6 +131,7 @@ impl Node {
         if role != Role::Command {
             service.follow_keys();
             service.keep_audit();
+            service.keep_change_log();
             service.recount_every(config.store.recount_interval);
             if config.cluster.nats.is_some() {
                 service.embed_pending();

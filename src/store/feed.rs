@@ -165,26 +165,27 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Drops rows of the log beyond the newest `keep`, at most `limit`; says how many.
+    /// Drops rows of the log beyond the newest `keep`, about `limit` of them; says whether there
+    /// are more.
     ///
     /// # Errors
     /// Those of the file.
-    pub fn prune_changes(&mut self, keep: u64, limit: u64) -> Result<u64, StoreError> {
+    pub fn cut_changes(&mut self, keep: u64, limit: u64) -> Result<bool, StoreError> {
         let connection = self.connection();
         let floor: u64 = meta(connection, FLOOR)?.unwrap_or_default();
-        let last = head(connection)?.saturating_sub(keep).min(floor + limit);
+        let bound = head(connection)?.saturating_sub(keep);
+        let last = bound.min(floor + limit);
         if last <= floor {
-            return Ok(0);
+            return Ok(false);
         }
         let sql = "INSERT INTO feed_floor (origin_id, oseq, at) \
                    SELECT origin_id, max(oseq), max(at) FROM change_log WHERE n <= ?1 \
                    GROUP BY origin_id ON CONFLICT (origin_id) DO UPDATE \
                    SET oseq = max(oseq, excluded.oseq), at = max(at, excluded.at)";
         connection.prepare_cached(sql)?.execute([last])?;
-        let sql = "DELETE FROM change_log WHERE n <= ?1";
-        let count = connection.prepare_cached(sql)?.execute([last])?;
+        connection.prepare_cached("DELETE FROM change_log WHERE n <= ?1")?.execute([last])?;
         set_meta(connection, FLOOR, last)?;
-        Ok(count as u64)
+        Ok(last < bound)
     }
 
     /// Notes that another node's state is joined.

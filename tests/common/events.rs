@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::DEADLINE;
 
-/// Longest wait for more of a stream.
+/// Longest wait for more of a stream; lines that only keep it open are no more.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An event as it came.
@@ -87,7 +87,9 @@ impl EventStream {
     pub fn try_next(&mut self) -> Option<Event> {
         let (mut name, mut data) = (String::new(), String::new());
         let mut id = None;
+        let until = Instant::now() + DEADLINE;
         loop {
+            assert!(Instant::now() < until, "no event within {DEADLINE:?}");
             let mut line = String::new();
             match self.lines.read_line(&mut line) {
                 Ok(0) => return None,

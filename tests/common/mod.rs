@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod python;
 pub mod raw;
 pub mod rest;
+pub mod socket;
 pub mod stream;
 pub mod trial;
 pub mod window;

@@ -43,6 +43,8 @@ pub struct Status {
     pub stream_behind_count: u64,
     /// The transfer under way: from whom, why, records so far.
     pub transfer: Option<(NodeName, TransferReason, u64)>,
+    /// The last transfer that was finished: why, and its records.
+    pub transferred: Option<(TransferReason, u64)>,
     /// Transfers that were finished since the start.
     pub transfer_count: u64,
     /// Comparisons with a peer under load since the start.
@@ -116,6 +118,7 @@ impl Replicator {
             stream_position: self.stream.position(),
             stream_behind_count: self.stream.behind_count(),
             transfer: self.transfer.describe().map(|(key, why, count)| (key.node, why, count)),
+            transferred: self.transfer.done(),
             transfer_count: self.transfer.done_count(),
             audit_count: self.audit.done_count(),
             peers: self.peer_statuses(&everywhere),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use memnode_cluster::replicator::TransferReason;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -27,8 +28,8 @@ struct State {
 
 /// A state transfer that runs.
 struct Transfer {
-    reason: &'static str,
-    record_count: u64,
+    sync_type: &'static str,
+    synced_count: u64,
     started: Instant,
 }
 
@@ -58,33 +59,36 @@ impl Health {
     /// How a state transfer goes on.
     fn sync(&mut self, service: &Service) -> Option<Notice> {
         let status = service.parts.replica.as_ref()?.status();
-        let running = status.transfer.map(|(_, reason, count)| (reason_name(reason), count));
-        if let Some((reason, record_count)) = running {
-            let before = self.transfer.take().filter(|before| before.reason == reason);
+        if let Some((peer, reason, record_count)) = &status.transfer {
+            let (sync_type, synced_count) = (reason_name(*reason), *record_count);
+            let before = self.transfer.take().filter(|before| before.sync_type == sync_type);
             let started = before.as_ref().map_or_else(Instant::now, |before| before.started);
-            let is_news = before.is_none_or(|before| before.record_count != record_count);
-            self.transfer = Some(Transfer { reason, record_count, started });
-            // How many there are is known only at the end.
+            let is_news = before.is_none_or(|before| before.synced_count != synced_count);
+            self.transfer = Some(Transfer { sync_type, synced_count, started });
+            // A new node lacks all that the peer has; how much another lacks is known at the end.
+            let beats = status.peers.iter().filter(|other| other.node == *peer);
+            let told = beats.filter_map(|other| Some(other.beat.as_ref()?.record_count)).max();
+            let is_joining = *reason == TransferReason::Joining;
+            let total_count = told.filter(|_| is_joining).unwrap_or_default().max(synced_count);
             return is_news.then(|| Notice::SyncProgress {
-                sync_type: reason,
-                synced_count: record_count,
-                total_count: record_count,
-                remaining_count: 0,
-                message: format!("{record_count} records taken over so far"),
+                sync_type,
+                synced_count,
+                total_count,
+                remaining_count: total_count - synced_count,
+                message: format!("{synced_count} records taken over so far"),
             });
         }
         let is_done = status.transfer_count > self.transfer_count;
         self.transfer_count = status.transfer_count;
-        let done = self.transfer.take();
-        is_done.then(|| {
-            let count = done.as_ref().map_or(0, |transfer| transfer.record_count);
-            Notice::SyncCompleted {
-                sync_type: done.as_ref().map_or("transfer", |transfer| transfer.reason),
-                synced_count: count,
-                total_count: count,
-                time_taken_seconds: done.map_or(0.0, |it| it.started.elapsed().as_secs_f64()),
-                message: "another node's state was taken over".to_owned(),
-            }
+        let seen = self.transfer.take();
+        // A short one may have come and gone between two looks.
+        let (reason, count) = status.transferred.filter(|_| is_done)?;
+        Some(Notice::SyncCompleted {
+            sync_type: reason_name(reason),
+            synced_count: count,
+            total_count: count,
+            time_taken_seconds: seen.map_or(0.0, |it| it.started.elapsed().as_secs_f64()),
+            message: "another node's state was taken over".to_owned(),
         })
     }
 }

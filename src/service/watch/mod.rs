@@ -1,5 +1,6 @@
 //! Live events: who subscribes, where a subscriber goes on, and what is announced.
 
+mod cut;
 mod feed;
 mod health;
 mod pump;

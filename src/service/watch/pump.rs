@@ -23,10 +23,6 @@ const PAGE_COUNT: usize = 500;
 const TICK: Duration = Duration::from_secs(1);
 /// How often a line keeps connections open.
 const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
-/// How often the log is cut to its bound.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
-/// Rows that are dropped in one transaction.
-const PRUNE_COUNT: u64 = 2_000;
 
 /// Reads the log once for all subscribers.
 pub(super) struct Pump {
@@ -61,7 +57,7 @@ impl Pump {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 changed = commits.changed() => if changed.is_err() { break },
-                _ = tick.tick() => self.look_around(&mut due).await,
+                _ = tick.tick() => self.look_around(&mut due),
             }
             if let Err(error) = self.tell_changes().await {
                 tracing::debug!(%error, "changes wait to be told");
@@ -134,7 +130,7 @@ impl Pump {
         Some(span)
     }
 
-    async fn look_around(&mut self, due: &mut Due) {
+    fn look_around(&mut self, due: &mut Due) {
         let mut events = Vec::new();
         let now = crate::clock::now_seconds();
         for notice in self.health.news(&self.service) {
@@ -154,26 +150,6 @@ impl Pump {
             events.push(Event::comment());
         }
         self.hub.publish(events);
-        if due.prune <= at {
-            due.prune = at + PRUNE_INTERVAL;
-            self.prune().await;
-        }
-    }
-
-    /// Cuts the log to its bound.
-    async fn prune(&self) {
-        let keep = self.service.parts.events.log_rows_max;
-        loop {
-            let pruned =
-                self.service.parts.store.write(move |w| w.prune_changes(keep, PRUNE_COUNT)).await;
-            match pruned {
-                Ok(PRUNE_COUNT) => {}
-                Ok(_) => return,
-                Err(error) => {
-                    return tracing::debug!(%error, "the change log was not cut");
-                }
-            }
-        }
     }
 }
 
@@ -181,16 +157,11 @@ impl Pump {
 struct Due {
     heartbeat: Instant,
     comment: Instant,
-    prune: Instant,
 }
 
 impl Due {
     fn new(service: &Service) -> Self {
         let now = Instant::now();
-        Due {
-            heartbeat: now + service.parts.events.heartbeat,
-            comment: now + COMMENT_INTERVAL,
-            prune: now + PRUNE_INTERVAL,
-        }
+        Due { heartbeat: now + service.parts.events.heartbeat, comment: now + COMMENT_INTERVAL }
     }
 }

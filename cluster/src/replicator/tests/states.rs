@@ -76,7 +76,9 @@ fn a_new_node_joins_the_first_peer_that_holds_anything() {
     assert!(!node.replicator.has_joined());
     node.done(*number, Applied { applied: adopted.clone(), ..Applied::default() });
     assert!(node.replicator.has_joined());
-    assert_eq!(node.replicator.status().transfer_count, 1);
+    let status = node.replicator.status();
+    assert_eq!(status.transfer_count, 1);
+    assert_eq!(status.transferred, Some((TransferReason::Joining, 1)));
 }
 
 #[test]

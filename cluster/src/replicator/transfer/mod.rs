@@ -74,6 +74,8 @@ pub(super) struct Transfers {
     running: Option<Transfer>,
     beyond: Beyond,
     done_count: u64,
+    /// The last that was finished: why, and its records.
+    done: Option<(TransferReason, u64)>,
 }
 
 /// What records may hold that the vector does not tell of.
@@ -114,6 +116,10 @@ impl Transfers {
 
     pub(super) fn done_count(&self) -> u64 {
         self.done_count
+    }
+
+    pub(super) fn done(&self) -> Option<(TransferReason, u64)> {
+        self.done
     }
 
     pub(super) fn describe(&self) -> Option<(PeerKey, TransferReason, u64)> {
@@ -205,6 +211,9 @@ impl Replicator {
     fn snapshot_taken(&mut self, outcome: Option<Applied>) {
         if let Some(transfer) = &mut self.transfer.running {
             transfer.snapshot = None;
+            // What the peer had when it was heard last is what it put into one file.
+            let told = self.peers.get(&transfer.peer).map_or(0, |peer| peer.beat.record_count);
+            transfer.record_count += if outcome.is_some() { told } else { 0 };
         }
         self.take_outcome(outcome.unwrap_or_default());
         self.go_on();
@@ -362,6 +371,7 @@ impl Replicator {
         let Some(transfer) = &mut self.transfer.running else { return };
         if transfer.adopting == Some(number) {
             let transfer = self.transfer.running.take();
+            self.transfer.done = transfer.as_ref().map(|it| (it.reason, it.record_count));
             let mut dots = std::mem::take(&mut self.transfer.beyond.dots);
             dots.join(&transfer.and_then(|t| t.after).unwrap_or_default());
             self.transfer.beyond = Beyond { dots, is_unsure: false, until: self.now + BEYOND_MS };
