@@ -17,6 +17,8 @@ fetch_model = $(1) model verify >/dev/null 2>&1 || $(1) model fetch
 export TEST_PYTHON := $(client)/bin/python
 # NATS servers of the tests, from tests/nats/prepare: a new one, and the older one of Debian.
 nats := $(cache)/test-nats
+# What memnode is compared with.
+compare := $(cache)/compare
 # What makes requests up from the OpenAPI document.
 schemathesis := $(cache)/test-schema
 # Browsers of the tests and what drives them, from tests/browser/prepare.
@@ -109,6 +111,13 @@ simulate: ## Play SEEDS=100000 histories of simulated nodes, or SEED=7 alone
 bench: model ## Measure speed and print tables
 	tests/nats/prepare $(nats)
 	cargo bench --locked $(ARGS)
+
+.PHONY: compare
+compare: $(ready) ## Measure ChromaDB and LanceDB on the same COUNT=100000 vectors (installs them)
+	source tests/prepare.bash \
+		&& pypi_install $(compare)/python benches/compare/requirements.txt
+	$(compare)/python/bin/python -B benches/compare/compare.py --memnode $(MEMNODE) \
+		--work $(compare) --count $(or $(COUNT),100000)
 
 .PHONY: model
 model: build ## Fetch the embedding model once (downloads 104 MB, keeps 23 MB)
