@@ -6,7 +6,7 @@
 //! nearest others, so that they are as near to each other as real ones are where many texts are
 //! alike. Questions are embeddings of other texts, and no vector of the file. CPU is that of the
 //! thread that searches. Texts are made of words at random, or are the lines of a FILE:
-//! `apt-cache dumpavail | sed -n 's/^Description[^:]*: //p' | sort -u | shuf -n 8000` gives some.
+//! `apt-cache dumpavail | sed -n 's/^Description: //p' | sort -u | shuf -n 8000` gives some.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -91,7 +91,7 @@ fn main() {
     let choice = EmbedderChoice::Builtin { model_dir };
     let embedder = choice.load().expect("the model: `memnode model fetch` gets it");
     let model = embedder.model().name.clone();
-    let embed = |texts: Vec<String>| -> Vec<Vec<f32>> {
+    let embed = |texts: &[String]| -> Vec<Vec<f32>> {
         let parts = texts.chunks(64).flat_map(|part| {
             let part: Vec<&str> = part.iter().map(String::as_str).collect();
             embedder.embed(&part).expect("an embedding")
@@ -102,11 +102,12 @@ fn main() {
         Some(mut lines) => {
             let queries = lines.split_off(lines.len() - QUERY_COUNT);
             lines.truncate(SAMPLE_COUNT);
-            (embed(lines), embed(queries))
+            (lines, queries)
         }
-        None => (embed(texts(SAMPLE_COUNT, 14)), embed(texts(QUERY_COUNT, 9))),
+        None => (texts(SAMPLE_COUNT, 14), texts(QUERY_COUNT, 9)),
     };
-    let samples = Samples::new(samples);
+    let (vectors, queries) = (embed(&samples), embed(&queries));
+    let samples = Samples::new(samples, vectors);
     for count in counts {
         let passing = tempfile::tempdir().expect("a directory");
         let directory = match &kept {
@@ -180,14 +181,15 @@ fn open(directory: &Path, model: &str, dimension: usize) -> Store {
     Store::open(&options).expect("a store")
 }
 
-/// Real embeddings, and which lie near which.
+/// Texts with their real embeddings, and which lie near which.
 struct Samples {
+    texts: Vec<String>,
     vectors: Vec<Vec<f32>>,
     near: Vec<Vec<usize>>,
 }
 
 impl Samples {
-    fn new(vectors: Vec<Vec<f32>>) -> Self {
+    fn new(texts: Vec<String>, vectors: Vec<Vec<f32>>) -> Self {
         let near = |vector: &Vec<f32>| {
             let mut all: Vec<(f32, usize)> =
                 vectors.iter().map(|v| dot(v, vector)).zip(0..).collect();
@@ -196,18 +198,22 @@ impl Samples {
             all[..=NEAR_COUNT].iter().map(|(_, number)| *number).collect()
         };
         let near = vectors.iter().map(near).collect();
-        Samples { vectors, near }
+        Samples { texts, vectors, near }
     }
 
-    /// A vector between two that are near each other, a little beside the line.
-    fn between(&self, random: &mut StdRng) -> Vec<f32> {
+    /// A vector between two that are near each other, a little beside the line, and a text of the
+    /// beginning of the one's and the end of the other's.
+    fn between(&self, random: &mut StdRng) -> (String, Vec<f32>) {
         let a = random.random_range(0..self.vectors.len());
         let b = self.near[a][random.random_range(0..=NEAR_COUNT)];
         let share: f32 = random.random_range(0.0..1.0);
         let numbers = self.vectors[a].iter().zip(&self.vectors[b]);
         let mixed =
             numbers.map(|(a, b)| a + share * (b - a) + random.random_range(-0.01..0.01_f32));
-        unit(mixed.collect())
+        let words = |number: usize| self.texts[number].split_whitespace();
+        let begin = words(a).take(words(a).count().div_ceil(2));
+        let text: Vec<&str> = begin.chain(words(b).skip(words(b).count() / 2)).collect();
+        (text.join(" "), unit(mixed.collect()))
     }
 }
 
@@ -219,8 +225,8 @@ async fn fill(store: &Store, count: usize, model: &str, samples: &Samples) -> (D
     for first in (0..count).step_by(GROUP_COUNT) {
         let group: Vec<(CreateValues, Embedding)> = (first..count.min(first + GROUP_COUNT))
             .map(|number| {
-                let vector = samples.between(&mut random);
-                (values(number), Embedding { model: model.to_owned(), vector })
+                let (text, vector) = samples.between(&mut random);
+                (values(number, &text), Embedding { model: model.to_owned(), vector })
             })
             .collect();
         let written = store.write(move |writer| {
@@ -234,12 +240,12 @@ async fn fill(store: &Store, count: usize, model: &str, samples: &Samples) -> (D
     (started.elapsed(), cpu_seconds(std::process::id()) - cpu)
 }
 
-fn values(number: usize) -> CreateValues {
+fn values(number: usize, text: &str) -> CreateValues {
     let tags = TAGS.iter().filter(|(_, share)| number.is_multiple_of(*share));
     CreateValues {
         created_at: 1.7e9 + number as f64,
         updated_at: 1.7e9 + number as f64,
-        content: format!("note {number} of the bench"),
+        content: format!("{text} {number}"),
         tags: tags.map(|(tag, _)| (*tag).to_owned()).collect(),
         memory_type: Some("note".to_owned()),
         metadata: BTreeMap::new(),
