@@ -45,15 +45,18 @@ const MODEL: &str = "bench";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.expect("a runtime");
     if let [word, url, count, events] = &arguments[..]
         && word == "subscribe"
     {
+        // One thread: what listens should take little of what the node runs on.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
         let number = |text: &str| text.parse().expect("a number");
         runtime.block_on(subscribe(url, number(count), number(events)));
         return;
     }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
     let wants = |part: &str| {
         let named = |name: &str| arguments.iter().any(|argument| argument == name);
         named(part) || !(named("latency") || named("memory"))

@@ -34,7 +34,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// Texts whose real embeddings the others are made of, at most.
-const SAMPLE_COUNT: usize = 6_000;
+const SAMPLE_COUNT: usize = 12_000;
 /// Between a text and so many of its nearest others new ones are made.
 const NEAR_COUNT: usize = 8;
 /// Questions of each measurement.

@@ -26,11 +26,12 @@ const WAITING_COUNT_MAX: usize = 4_096;
 const BURST_WAIT: Duration = Duration::from_secs(15);
 /// The longest wait when it is none.
 const OVERLOAD_WAIT: Duration = Duration::from_millis(100);
-/// How long it stays so after somebody was turned away.
+/// How long it stays so after somebody was turned away, and how long the newest goes first after
+/// the line has grown.
 const CALM: Duration = Duration::from_secs(2);
 /// How often it is seen whether the line grows.
 const WINDOW: Duration = Duration::from_millis(250);
-/// A line that grows in more of them, one after the other, is not that of a burst.
+/// A line that grows in so many of them more than it does not is not that of a burst.
 const GROWTH_COUNT_MAX: u32 = 20;
 
 /// Where work waits for its turn.
@@ -57,8 +58,10 @@ struct Flow {
     since: Instant,
     arrived_count: u32,
     left_count: u32,
-    /// In how many windows the line has grown, one after the other.
+    /// In how many more windows the line has grown than not.
     growth_count: u32,
+    /// When it was seen to grow.
+    grew_at: Option<Instant>,
 }
 
 struct Waiting<T> {
@@ -109,8 +112,7 @@ impl Drop for Pass {
 
 impl<T> Line<T> {
     fn new(room: usize, now: Instant) -> Self {
-        let flow = Flow { since: now, arrived_count: 0, left_count: 0, growth_count: 0 };
-        Line { room, waiting: VecDeque::new(), flow, overloaded_until: None }
+        Line { room, waiting: VecDeque::new(), flow: Flow::new(now), overloaded_until: None }
     }
 
     /// Takes a place, or gives what to wait for. Its end without a turn is the refusal.
@@ -146,11 +148,11 @@ impl<T> Line<T> {
     fn leave(&mut self, now: Instant) -> Option<oneshot::Sender<T>> {
         self.flow.look(now);
         self.flow.left_count += 1;
-        let is_newest_first = self.flow.growth_count > 0 || self.is_overloaded(now);
+        let is_newest_first = self.flow.grew_lately(now) || self.is_overloaded(now);
         let next = if is_newest_first { self.waiting.pop_back() } else { self.waiting.pop_front() };
         if next.is_none() {
             self.room += 1;
-            self.flow.growth_count = 0;
+            (self.flow.growth_count, self.flow.grew_at) = (0, None);
         }
         next.map(|next| next.turn)
     }
@@ -161,14 +163,26 @@ impl<T> Line<T> {
 }
 
 impl Flow {
+    fn new(now: Instant) -> Self {
+        Flow { since: now, arrived_count: 0, left_count: 0, growth_count: 0, grew_at: None }
+    }
+
     /// Ends a window that is over. A tenth more arrivals than departures is chance.
     fn look(&mut self, now: Instant) {
         if now.duration_since(self.since) < WINDOW {
             return;
         }
         let grows = self.arrived_count * 10 > self.left_count * 11;
-        let growth_count = if grows { self.growth_count + 1 } else { 0 };
-        *self = Flow { since: now, arrived_count: 0, left_count: 0, growth_count };
+        let count = self.growth_count;
+        *self = Flow {
+            growth_count: if grows { count + 1 } else { count.saturating_sub(1) },
+            grew_at: if grows { Some(now) } else { self.grew_at },
+            ..Flow::new(now)
+        };
+    }
+
+    fn grew_lately(&self, now: Instant) -> bool {
+        self.grew_at.is_some_and(|at| now.duration_since(at) < CALM)
     }
 }
 
@@ -239,7 +253,7 @@ mod tests {
         let (mut line, start) = line(1);
         let mut turns: Vec<Turn> = (0..8).map(|_| line.arrive(start)).collect();
         let mut answered = [0; 8];
-        for round in 0..400 {
+        for round in 0..800 {
             let now = start + WINDOW * round / 20;
             let next = turns.iter_mut().position(has_turn).expect("one is at it");
             answered[next] += 1;

@@ -113,6 +113,7 @@ async fn serve_http1(stream: impl Stream, peer: Peer, door: &Door) {
         // It also ends connections that have no request for so long.
         .header_read_timeout(IDLE_TIMEOUT)
         .max_headers(HEADER_COUNT_MAX)
+        .max_header_size(BUFFER_BYTES_MAX)
         .max_buf_size(BUFFER_BYTES_MAX);
     let serving = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let unused = pin!(activity.unused(FIRST_TIMEOUT));
