@@ -1,32 +1,23 @@
 //! `/api/memories/batch`: storing many memories in one call.
 
-use std::collections::VecDeque;
-
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde_json::Value;
 
 use super::AppState;
-use super::extract::{
-    Ack, NamespaceParameters, Once, Query, Sender, media_type, once, parse_any, parse_json,
-    parse_value, read_body,
-};
-use super::line::{LineCutter, LineResult, NDJSON, write_line};
-use super::memories::StoreRequest;
+use super::extract::{Ack, NamespaceParameters, Once, Query, Sender, media_type, once, read_body};
+use super::line::{LineResult, NDJSON, write_line};
+use super::new_memory::{BatchItem, StoreRequest, batch_items};
 use super::problem::Problem;
 use super::rate_limit::Cost;
 use crate::auth::Principal;
 use crate::limit::Budget;
 use crate::memory::{BATCH_COUNT_MAX, Idempotency, ImportItem};
 
-/// A memory to store, or what is wrong with it, and where it stands in the body.
-type Item = (u64, Result<StoreRequest, Problem>);
-
 /// The body of a batch, and the idempotency key of the whole.
 pub struct Batch {
-    items: Vec<Item>,
+    items: Vec<BatchItem>,
     once: Option<Idempotency>,
 }
 
@@ -37,7 +28,7 @@ impl<S: Send + Sync> FromRequest<S> for Batch {
         check_media_type(request.headers())?;
         let (parts, body) = request.into_parts();
         let bytes = read_body(Request::from_parts(parts.clone(), body)).await?;
-        let items = items_of(&bytes)?;
+        let items = batch_items(&bytes)?;
         if items.len() > BATCH_COUNT_MAX {
             let detail = format!("a batch holds at most {BATCH_COUNT_MAX} memories");
             return Err(Problem::too_large(detail));
@@ -56,24 +47,6 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
             "send the batch as `application/json` or `application/x-ndjson`",
         )),
     }
-}
-
-/// Tells the two forms apart by how they start: no line of a memory starts like an array.
-fn items_of(bytes: &[u8]) -> Result<Vec<Item>, Problem> {
-    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
-        return Ok(line_items(bytes));
-    }
-    let values: Vec<Value> = parse_any(bytes)?;
-    Ok((1..).zip(values.iter().map(parse_value)).collect())
-}
-
-fn line_items(bytes: &[u8]) -> Vec<Item> {
-    let mut cutter = LineCutter::default();
-    let mut lines = VecDeque::new();
-    cutter.push(bytes, &mut lines);
-    lines.extend(cutter.finish());
-    let read = |text: Vec<u8>| parse_json(&text);
-    lines.into_iter().map(|line| (line.number, line.into_text().and_then(read))).collect()
 }
 
 /// Store many memories
@@ -119,35 +92,6 @@ pub async fn store_batch(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(body: &str, expected: &[(u64, Option<&str>)]) {
-        let items = items_of(body.as_bytes()).expect("readable");
-        let found: Vec<_> =
-            items.iter().map(|(at, item)| (*at, item.as_ref().err().map(Problem::code))).collect();
-        assert_eq!(found, expected, "{body}");
-    }
-
-    #[test]
-    fn lines_and_arrays_are_read_item_by_item() {
-        check("", &[]);
-        check("[]", &[]);
-        let good = r#"{"content":"x"}"#;
-        check(&format!("{good}\n\n{good}"), &[(1, None), (3, None)]);
-        check(&format!(" [{good}, {good}]"), &[(1, None), (2, None)]);
-        check(
-            &format!("{good}\n{{\"content\":\n7\n{good}"),
-            &[(1, None), (2, Some("invalid_json")), (3, Some("invalid_body")), (4, None)],
-        );
-        check(
-            &format!("[{good}, 7, {{\"content\": 1}}]"),
-            &[(1, None), (2, Some("invalid_body")), (3, Some("invalid_body"))],
-        );
-    }
-
-    #[test]
-    fn an_array_that_is_no_json_is_refused_whole() {
-        assert_eq!(items_of(b"[{}, ").expect_err("cut off").code(), "invalid_json");
-    }
 
     #[test]
     fn media_types_of_both_forms_are_good() {

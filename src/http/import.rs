@@ -11,17 +11,14 @@ use axum::response::{IntoResponse, Response};
 use futures::future::FutureExt;
 use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tracing::error;
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
-use super::extract::schemas::NamespaceName;
-use super::extract::{
-    Ack, Asked, NamespaceParameters, Query, Tags, media_type, one, parse_json, refuse_codings,
-};
+use super::extract::{Ack, NamespaceParameters, Query, media_type, parse_json, refuse_codings};
 use super::line::{Line, LineCutter, LineResult, LineStatus, NDJSON, write_line};
-use super::problem::{Input, Problem};
+use super::new_memory::ImportLine;
+use super::problem::Problem;
 use super::rate_limit::Cost;
 use crate::auth::{Access, Principal};
 use crate::limit::Budget;
@@ -63,61 +60,6 @@ enum WhichResults {
     All,
     /// Only those of lines that failed.
     Failed,
-}
-
-/// A memory to import: what an export writes. Other keys are ignored.
-#[derive(Debug, Deserialize, ToSchema)]
-pub struct ImportLine {
-    /// The text; at most 96 KiB, not only white space.
-    #[schema(min_length = 1)]
-    content: String,
-    /// Labels to find it by.
-    #[serde(default)]
-    #[schema(required = false)]
-    tags: Tags,
-    /// Free text that says what kind of memory this is.
-    #[schema(max_length = 100)]
-    memory_type: Option<String>,
-    /// Whatever else belongs to it; at most 16 KiB of JSON, 200 keys and 32 levels.
-    #[schema(value_type = Option<Object>)]
-    metadata: Option<Map<String, Value>>,
-    /// When it was made, in seconds since 1970; now when absent.
-    created_at: Option<f64>,
-    /// The same in RFC 3339; counts only where the number is absent.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    created_at_iso: Option<jiff::Timestamp>,
-    /// When it was last changed, in seconds since 1970; when it was made, if absent.
-    updated_at: Option<f64>,
-    /// The same in RFC 3339; counts only where the number is absent.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    updated_at_iso: Option<jiff::Timestamp>,
-    /// The namespace; `default` when it is named nowhere.
-    #[schema(value_type = Option<NamespaceName>)]
-    namespace: Option<String>,
-    /// The older name of `namespace`.
-    #[schema(value_type = Option<NamespaceName>)]
-    store: Option<String>,
-}
-
-impl ImportLine {
-    /// # Errors
-    /// Statuses 400 and 422.
-    fn into_memory(self, options: &Options) -> Result<NewMemory, Problem> {
-        let line = Asked::new(Input::Body, self.namespace.as_deref(), self.store.as_deref());
-        let is_named = self.namespace.is_some() || self.store.is_some();
-        let namespace = one(&[if is_named { line } else { options.namespace.asked() }])?;
-        let seconds = |time: jiff::Timestamp| time.as_microsecond() as f64 / 1e6;
-        Ok(NewMemory {
-            content: self.content,
-            tags: self.tags.0,
-            memory_type: self.memory_type,
-            metadata: self.metadata.unwrap_or_default(),
-            namespace,
-            created_at: self.created_at.or(self.created_at_iso.map(seconds)),
-            updated_at: self.updated_at.or(self.updated_at_iso.map(seconds)),
-            restore_deleted: options.restore_deleted,
-        })
-    }
 }
 
 /// The last line of an import.
@@ -356,7 +298,8 @@ impl Import {
 }
 
 fn memory_of(line: Line, options: &Options) -> Result<NewMemory, Problem> {
-    parse_json::<ImportLine>(&line.into_text()?)?.into_memory(options)
+    let line = parse_json::<ImportLine>(&line.into_text()?)?;
+    line.into_memory(&options.namespace, options.restore_deleted)
 }
 
 #[cfg(test)]

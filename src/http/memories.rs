@@ -4,92 +4,24 @@ use axum::extract::State;
 use axum::http::header::ETAG;
 use axum::response::{AppendHeaders, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
-use super::extract::schemas::{NamespaceList, NamespaceName};
+use super::extract::schemas::NamespaceList;
 use super::extract::{
-    Ack, Asked, NamespaceParameters, Once, Query, Sender, Tags, WriteJson, etag, one, set, within,
+    Ack, Asked, NamespaceParameters, Once, Query, Sender, WriteJson, etag, set, within,
 };
 use super::memory_body::MemoryBody;
+use super::new_memory::StoreRequest;
 use super::problem::{Input, Problem};
 use crate::Result;
 use crate::auth::Principal;
 use crate::memory::{
-    Filter, ListQuery, NewMemory, PageAt, RESULT_COUNT_MAX, Remembered, Tag, TagMatch, Written,
-    normalise_tags,
+    Filter, ListQuery, PageAt, RESULT_COUNT_MAX, Remembered, TagMatch, Written, normalise_tags,
 };
 
 /// The last page that can be asked for by number; a cursor has no such limit.
 const PAGE_MAX: u32 = 1_000_000;
-
-/// A memory to store. Other keys are ignored.
-#[derive(Debug, Deserialize, ToSchema)]
-pub struct StoreRequest {
-    /// The text; at most 96 KiB, not only white space.
-    #[schema(min_length = 1, example = "The printer wants A5 paper")]
-    content: String,
-    /// Labels to find it by.
-    #[serde(default)]
-    #[schema(required = false)]
-    tags: Tags,
-    /// Free text that says what kind of memory this is.
-    #[schema(max_length = 100, example = "note")]
-    memory_type: Option<String>,
-    /// Whatever else belongs to it; at most 16 KiB of JSON, 200 keys and 32 levels.
-    #[schema(value_type = Option<Object>, example = json!({"source": "manual"}))]
-    metadata: Option<Map<String, Value>>,
-    /// The machine it comes from: becomes the tag `source:<host>` and `metadata.hostname`.
-    #[schema(max_length = 93)]
-    client_hostname: Option<String>,
-    /// The conversation it comes from: becomes `metadata.conversation_id`.
-    conversation_id: Option<String>,
-    /// The namespace; `default` when it is named nowhere.
-    #[schema(value_type = Option<NamespaceName>)]
-    namespace: Option<String>,
-    /// The older name of `namespace`.
-    #[schema(value_type = Option<NamespaceName>)]
-    store: Option<String>,
-    /// Store it even though the same text was deleted before.
-    #[serde(default)]
-    #[schema(required = false)]
-    restore_deleted: bool,
-}
-
-impl StoreRequest {
-    /// What to store, with what the query and the headers add.
-    ///
-    /// # Errors
-    /// Statuses 400 and 422.
-    pub fn into_memory(
-        self,
-        query: &NamespaceParameters,
-        sender: &Sender,
-    ) -> Result<NewMemory, Problem> {
-        let body = Asked::new(Input::Body, self.namespace.as_deref(), self.store.as_deref());
-        let namespace = one(&[query.asked(), body])?;
-        let named = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-        let host = named(self.client_hostname).or_else(|| sender.host.clone());
-        let agent_tag = sender.agent.as_ref().map(|id| format!("agent:{id}"));
-        let host_tag = host.as_ref().map(|host| format!("source:{host}"));
-        let added = [agent_tag, host_tag];
-        let texts = self.tags.0.iter().map(Tag::as_str).chain(added.iter().flatten().map(|t| &**t));
-        let mut metadata = self.metadata.unwrap_or_default();
-        metadata.extend(host.map(|host| ("hostname".to_owned(), host.into())));
-        metadata.extend(self.conversation_id.map(|id| ("conversation_id".to_owned(), id.into())));
-        Ok(NewMemory {
-            content: self.content,
-            tags: normalise_tags(texts)?,
-            memory_type: self.memory_type,
-            metadata,
-            namespace,
-            created_at: None,
-            updated_at: None,
-            restore_deleted: self.restore_deleted,
-        })
-    }
-}
 
 /// What came of storing one memory.
 #[derive(Debug, Serialize, ToSchema)]
@@ -274,47 +206,6 @@ mod tests {
     use super::*;
     use crate::memory::ContentHash;
     use serde_json::json;
-
-    fn request(body: Value) -> StoreRequest {
-        serde_json::from_value(body).expect("a valid body")
-    }
-
-    fn convert(body: Value, sender: &Sender) -> NewMemory {
-        request(body).into_memory(&NamespaceParameters::default(), sender).expect("valid")
-    }
-
-    #[test]
-    fn headers_become_tags_and_the_body_goes_first() {
-        let sender = Sender { agent: Some("Bot".to_owned()), host: Some("laptop".to_owned()) };
-        let memory = convert(json!({"content": "x", "tags": "b, a"}), &sender);
-        let tags: Vec<&str> = memory.tags.iter().map(Tag::as_str).collect();
-        assert_eq!(tags, ["a", "agent:bot", "b", "source:laptop"]);
-        assert_eq!(memory.metadata["hostname"], "laptop");
-        let body = json!({"content": "x", "client_hostname": "desk", "conversation_id": "c-1",
-            "metadata": {"hostname": "other", "k": 1}});
-        let memory = convert(body, &sender);
-        assert_eq!(
-            memory.metadata,
-            *json!({"hostname": "desk", "k": 1, "conversation_id": "c-1"}).as_object().unwrap()
-        );
-    }
-
-    #[test]
-    fn nulls_are_absences() {
-        let body = json!({"content": "x", "tags": null, "memory_type": null, "metadata": null,
-            "client_hostname": null, "conversation_id": null, "namespace": null, "store": null});
-        let plain = convert(json!({"content": "x"}), &Sender::default());
-        assert_eq!(convert(body, &Sender::default()), plain);
-    }
-
-    #[test]
-    fn a_header_cannot_push_the_tags_over_their_limit() {
-        let tags: Vec<String> = (0..100).map(|n| format!("t{n}")).collect();
-        let sender = Sender { agent: Some("bot".to_owned()), host: None };
-        let memory = request(json!({"content": "x", "tags": tags}))
-            .into_memory(&NamespaceParameters::default(), &sender);
-        assert_eq!(memory.expect_err("101 tags").code(), "too_many_tags");
-    }
 
     #[test]
     fn answers_keep_the_wording_that_clients_know() {

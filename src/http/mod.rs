@@ -29,9 +29,11 @@ mod memory_body;
 mod metadata;
 mod metrics;
 mod needs;
+mod new_memory;
 mod phrases;
 mod problem;
 mod purge;
+mod quota;
 mod rate_limit;
 mod search;
 mod webhooks;
@@ -247,8 +249,8 @@ fn cors(origins: &CorsOrigins) -> Option<CorsLayer> {
             "x-request-id",
             "mcp-session-id",
             "mcp-protocol-version",
-            rate_limit::RATE_LIMIT,
-            rate_limit::RATE_LIMIT_POLICY,
+            quota::RATE_LIMIT,
+            quota::RATE_LIMIT_POLICY,
             ACK,
             POSITION,
         ]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::rate_limit::{add_fields, seconds};
+use super::quota::{add_fields, seconds};
 use crate::limit::Exceeded;
 use crate::{Code, Error};
 

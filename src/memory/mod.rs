@@ -9,6 +9,7 @@ mod hash;
 mod limits;
 mod model;
 mod namespace;
+mod page_end;
 mod position;
 pub mod projection;
 pub mod rank;
@@ -31,6 +32,7 @@ pub use model::{
     validate_time,
 };
 pub use namespace::{Namespace, NamespaceSet};
+pub use page_end::PageEnd;
 pub use position::{POSITION_PART_COUNT_MAX, Position, Written};
 pub use search::{Hit, ScoreParts, SearchAnswer, SearchMode, SearchQuery};
 pub use tag::{Tag, normalise_tags};

@@ -5,9 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use serde_json::Value;
 
 use super::error::StoreError;
-use super::reader::PageEnd;
 use crate::memory::time_phrase::TimeRange;
-use crate::memory::{Filter, Namespace, NamespaceSet, Tag, TagMatch};
+use crate::memory::{Filter, Namespace, NamespaceSet, PageEnd, Tag, TagMatch};
 
 /// Text and its parameters, in the order of its question marks.
 #[derive(Clone, Debug, Default)]

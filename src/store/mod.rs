@@ -30,6 +30,7 @@ mod survey;
 mod traces;
 mod vectors;
 mod verify;
+mod wanted;
 mod webhook;
 mod words;
 mod writer;
@@ -55,15 +56,16 @@ pub use feed::{FeedHead, FeedPage, Resume};
 pub use open::{FileKind, identify};
 pub use peer::{PeerCounts, PeerFile, PeerMemory};
 pub use pool::StoreState;
-pub use reader::{Known, Located, NEIGHBOUR_COUNT_MAX, PageEnd, Reader};
+pub use reader::{Known, Located, NEIGHBOUR_COUNT_MAX, Reader};
 pub use reembed::{ReembedProgress, Unembedded};
 pub use replication::{
     BatchOutcome, Beat, Conflict, Installed, Membership, MergeOutcome, OwnHead, Quarantined, Seal,
     Sealed, Snapshot, holds_decisions,
 };
 pub use survey::SLOT_SECONDS;
+pub use wanted::Wanted;
 pub use webhook::DeadLetter;
-pub use words::{Bounds, Occurrences, Wanted};
+pub use words::{Bounds, Occurrences};
 pub use writer::{Target, Writer, WriterState};
 
 use crate::telemetry;

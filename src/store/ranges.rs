@@ -9,8 +9,7 @@ use rusqlite::types::Value as SqlValue;
 
 use super::error::StoreError;
 use super::filter::{Conditions, Sql, TagId, in_namespaces, tag_test, tally};
-use super::reader::PageEnd;
-use crate::memory::{Filter, NamespaceSet, TagMatch};
+use crate::memory::{Filter, NamespaceSet, PageEnd, TagMatch};
 
 /// Most ranges that one query merges; beyond, everything is looked through in order of time.
 const RANGE_COUNT_MAX: usize = 32;

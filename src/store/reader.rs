@@ -8,7 +8,7 @@ use super::filter::{Conditions, Sql, in_namespaces, tally};
 use super::open::meta;
 use super::ranges::Ranges;
 use crate::memory::{
-    ContentHash, Filter, Memory, Namespace, NamespaceSet, Stats, TagCount, TypeCount,
+    ContentHash, Filter, Memory, Namespace, NamespaceSet, PageEnd, Stats, TagCount, TypeCount,
 };
 
 /// What `memory_of` reads, in its order.
@@ -28,15 +28,6 @@ pub struct Located {
     pub row: i64,
     /// The memory.
     pub memory: Memory,
-}
-
-/// Where the page before ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PageEnd {
-    /// Creation time of its last memory.
-    pub created_at: f64,
-    /// Row of its last memory.
-    pub row: i64,
 }
 
 /// What became of an identity.

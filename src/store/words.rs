@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, params, params_from_iter};
 use super::error::StoreError;
 use super::filter::Conditions;
 use super::reader::{Located, MEMORY_COLUMNS, Reader, memory_of};
+use super::wanted::Wanted;
 use crate::memory::Filter;
 use crate::memory::relevance::{Corpus, similar};
 
@@ -18,31 +19,6 @@ const VOCABULARY_ROW_COUNT_MAX: u64 = 200_000;
 const SIMILAR_COUNT_MAX: usize = 3;
 /// Characters with which such words must start alike.
 const SIMILAR_START: usize = 2;
-
-/// What is looked for in the word index.
-#[derive(Clone, Copy, Debug)]
-pub enum Wanted<'w> {
-    /// One word, in any form of it.
-    Word(&'w str),
-    /// Every one of some words.
-    Every(&'w [&'w str]),
-    /// Some words in just this order.
-    Phrase(&'w [String]),
-}
-
-impl Wanted<'_> {
-    /// As an FTS5 expression in which no character of a word is an operator.
-    fn expression(&self) -> String {
-        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-        match self {
-            Wanted::Word(word) => quoted(word),
-            Wanted::Every(words) => {
-                words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" AND ")
-            }
-            Wanted::Phrase(words) => quoted(&words.join(" ")),
-        }
-    }
-}
 
 /// How much of the word index one look may take.
 #[derive(Clone, Copy, Debug)]
@@ -211,14 +187,6 @@ fn varints(mut bytes: &[u8]) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_in_a_word_is_an_operator() {
-        assert_eq!(Wanted::Word("a\"b").expression(), "\"a\"\"b\"");
-        assert_eq!(Wanted::Every(&["NOT", "b"]).expression(), "\"NOT\" AND \"b\"");
-        let phrase = ["second".to_owned(), "NEAR".to_owned()];
-        assert_eq!(Wanted::Phrase(&phrase).expression(), "\"second NEAR\"");
-    }
 
     #[test]
     fn varints_are_read_to_the_last_whole_one() {

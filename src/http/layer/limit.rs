@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use crate::auth::{ClientAddress, Principal};
 use crate::http::extract::authenticate_parts;
 use crate::http::problem::Problem;
-use crate::http::rate_limit::{add_fields, own_rates, refused};
+use crate::http::quota::add_fields;
+use crate::http::rate_limit::{own_rates, refused};
 use crate::http::{AppState, LocalCaller};
 use crate::limit::{Budget, Caller, Meter, OwnRates};
 

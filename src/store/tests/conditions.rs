@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::memory::time_phrase::TimeRange;
-use crate::memory::{Memory, Tag, TagMatch};
-use crate::store::PageEnd;
+use crate::memory::{Memory, PageEnd, Tag, TagMatch};
 
 pub(super) const SPACES: [&str; 2] = ["default", "other"];
 pub(super) const TAGS: [&str; 4] = ["one", "two", "three \"quoted\"", "vier-ü"];

@@ -8,8 +8,7 @@ use super::super::ranges::Ranges;
 use super::conditions::{SPACES, TAGS, TYPES};
 use super::*;
 use crate::memory::time_phrase::TimeRange;
-use crate::memory::{TagMatch, normalise_tags};
-use crate::store::PageEnd;
+use crate::memory::{PageEnd, TagMatch, normalise_tags};
 
 /// Memories with every tag and type in both namespaces.
 fn filled() -> File {
