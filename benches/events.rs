@@ -17,8 +17,8 @@ use axum::Router;
 use common::{Server, cpu_seconds, ms, percentile, status_mib, table, texts};
 use memnode::clock::now_seconds;
 use memnode::config::{
-    AuditConfig, BackupConfig, BackupInterval, CorsOrigins, DedupConfig, EventsConfig, HttpConfig,
-    LimitsConfig, Networks, RateLimit, ToolLimits,
+    AuditConfig, BackupConfig, BackupInterval, ConnectionLimit, CorsOrigins, DedupConfig,
+    EventsConfig, HttpConfig, LimitsConfig, Networks, RateLimit, ToolLimits,
 };
 use memnode::embed::EmbedderChoice;
 use memnode::embed::lazy::LazyEmbedder;
@@ -186,6 +186,7 @@ async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
             searches: RateLimit::Off,
             events: RateLimit::Off,
             failures: RateLimit::Off,
+            connections: ConnectionLimit::Off,
             tools: ToolLimits::default(),
             caller_count_max: std::num::NonZeroUsize::MIN,
         })),

@@ -63,6 +63,33 @@ fn connections_over_the_limit_are_turned_away_and_a_free_seat_is_taken_again() {
 }
 
 #[test]
+fn one_address_has_its_share_of_connections_and_leaves_the_rest_to_others() {
+    let place = Place::new()
+        .with("MEMNODE_LIMIT_CONNECTIONS", "2")
+        .with("MEMNODE_TRUSTED_PROXIES", "127.0.0.3");
+    let server = place.serve().ready();
+    let held = [(); 2].map(|()| raw::connect_from("127.0.0.2", &server.url));
+    let health = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let ask = |from: &str| {
+        let mut stream = raw::connect_from(from, &server.url);
+        // Who is turned away may be told so before it has asked.
+        let _ = stream.write_all(health);
+        raw::read_answer(&mut stream)
+    };
+    // The system accepts in order: both are counted before the third.
+    let refused = ask("127.0.0.2");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    refused.expect_problem(429, "too_many_connections_of_address");
+    assert_eq!(ask("127.0.0.1").status, 200);
+    let _of_proxy = [(); 3].map(|()| raw::connect_from("127.0.0.3", &server.url));
+    assert_eq!(ask("127.0.0.3").status, 200);
+    let metrics = server.client().get("/metrics").expect(200).text();
+    assert!(metrics.contains("memnode_rate_limited_total{budget=\"connections\"} 1"), "{metrics}");
+    drop(held);
+    eventually("a seat of the address is free", || (ask("127.0.0.2").status == 200).then_some(()));
+}
+
+#[test]
 fn a_head_is_bounded_in_bytes_and_in_fields() {
     let server = Place::new().serve();
     let field = |name: usize, length: usize| format!("x-{name}: {}\r\n", "v".repeat(length));

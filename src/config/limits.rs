@@ -18,6 +18,8 @@ use super::show::Show;
 const TOOL_COUNT_MAX: usize = 64;
 /// A burst that is not told is what comes in this time.
 const BURST_SECONDS: u64 = 10;
+/// Connections of one address, unless something else was set: a whole office may be behind one.
+const CONNECTION_COUNT: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 
 /// How much one caller may ask for. A caller is a key, or an address for calls without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct LimitsConfig {
     pub events: RateLimit,
     /// Wrong credentials, of one address.
     pub failures: RateLimit,
+    /// Connections that one address has at a time.
+    pub connections: ConnectionLimit,
     /// Calls of MCP tools, by their names, on top of the limits above.
     pub tools: ToolLimits,
     /// Callers that are told apart; of more, those that were heard of longest ago are forgotten.
@@ -140,6 +144,41 @@ impl Show for RateLimit {
     }
 }
 
+/// How many connections one address may have at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionLimit {
+    /// As many as the node takes.
+    Off,
+    /// So many.
+    At(NonZeroUsize),
+}
+
+impl ConnectionLimit {
+    /// The number, if there is one.
+    pub fn count_max(self) -> Option<NonZeroUsize> {
+        match self {
+            ConnectionLimit::Off => None,
+            ConnectionLimit::At(count) => Some(count),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            "off" => Some(ConnectionLimit::Off),
+            text => parse::count(text, 1..=1_000_000).map(ConnectionLimit::At),
+        }
+    }
+}
+
+impl Show for ConnectionLimit {
+    fn show(&self) -> Value {
+        match self {
+            ConnectionLimit::Off => json!("off"),
+            ConnectionLimit::At(count) => json!(count),
+        }
+    }
+}
+
 /// Limits of single tools.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolLimits(pub BTreeMap<String, Rate>);
@@ -181,6 +220,12 @@ pub(super) fn read(reader: &mut Reader, http: &HttpConfig) -> Result<LimitsConfi
         searches: rate("limits.searches", 500)?,
         events: rate("limits.events", 20)?,
         failures: rate("limits.failures", 5)?,
+        connections: reader.or_else("limits.connections", ConnectionLimit::parse, |_| {
+            Ok(match http.is_loopback() {
+                true => ConnectionLimit::Off,
+                false => ConnectionLimit::At(CONNECTION_COUNT),
+            })
+        })?,
         tools: reader.list("limits.tools", ToolLimits::parse)?.unwrap_or_default(),
         caller_count_max: reader
             .required("limits.callers_max", |text| parse::count(text, 16..=10_000_000))?,

@@ -38,7 +38,7 @@ pub use directories::Directories;
 pub use error::ConfigError;
 pub use jwt::{JwtAlgorithm, JwtIssuer, JwtIssuers, JwtKeys};
 pub use layers::{Source, environment};
-pub use limits::{LimitsConfig, Rate, RateLimit, ToolLimits};
+pub use limits::{ConnectionLimit, LimitsConfig, Rate, RateLimit, ToolLimits};
 pub use network::{Network, Networks};
 pub use observe::{AuditConfig, OtelConfig, Sampler};
 pub use parse::duration;

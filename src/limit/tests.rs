@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::config::{RateLimit, ToolLimits};
+use crate::config::{ConnectionLimit, RateLimit, ToolLimits};
 
 fn rate(text: &str) -> Rate {
     text.parse().unwrap()
@@ -16,6 +16,7 @@ fn limits(writes: &str, caller_count_max: usize) -> Limits {
         searches: RateLimit::At(rate("1/h burst 2")),
         events: RateLimit::Off,
         failures: RateLimit::At(rate("1/h burst 2")),
+        connections: ConnectionLimit::Off,
         tools: ToolLimits([("memory_ingest".to_owned(), rate("1/h"))].into()),
         caller_count_max: caller_count_max.try_into().unwrap(),
     })

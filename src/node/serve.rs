@@ -13,7 +13,7 @@ use super::attach::{ATTACH_TIMEOUT, check_model};
 use super::error::StartError;
 use super::handover::{ASKED_INTERVAL, Asking, Reply};
 use super::lock::{Lock, owner};
-use super::tcp::{self, Door, Tls};
+use super::tcp::{self, Bounds, Door, Tls};
 use super::{Node, Role};
 use crate::config::Config;
 use crate::store::holds_keys;
@@ -125,7 +125,11 @@ pub(super) fn serve_tcp(
     }
     let door = Door {
         router: node.router.clone(),
-        connection_count_max: connection_count_max(config),
+        bounds: Bounds {
+            count_max: connection_count_max(config),
+            count_of_address_max: config.limits.connections.count_max(),
+            trusted_proxies: config.http.trusted_proxies.clone(),
+        },
         tls,
         tasks: node.tasks.clone(),
         shutdown: node.shutdown.clone(),

@@ -19,7 +19,8 @@ const GROUP_COUNTS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 128.0, 256.0];
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 /// What callers have budgets of.
-pub const BUDGETS: [&str; 6] = ["reads", "writes", "searches", "events", "failures", "tools"];
+pub const BUDGETS: [&str; 7] =
+    ["reads", "writes", "searches", "events", "failures", "tools", "connections"];
 
 /// The instruments of a process.
 pub struct Metrics {

@@ -19,6 +19,21 @@ pub fn connect(url: &str) -> TcpStream {
     stream
 }
 
+/// Opens a connection from one of the addresses of loopback.
+pub fn connect_from(address: &str, url: &str) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let stream = runtime.expect("a runtime").block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind(format!("{address}:0").parse().expect("an address")).expect("it is ours");
+        let server = url.strip_prefix("http://").expect("a plain address");
+        let stream = socket.connect(server.parse().expect("an address")).await;
+        stream.expect("the server listens").into_std().expect("a stream")
+    });
+    stream.set_nonblocking(false).expect("a stream that blocks");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out that is not zero");
+    stream
+}
+
 /// Sends a request and reads the answer until the server closes. The request should ask it to.
 ///
 /// # Panics

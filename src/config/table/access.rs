@@ -156,6 +156,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Wrong credentials of one address",
     ),
     setting(
+        "limits.connections",
+        "MEMNODE_LIMIT_CONNECTIONS",
+        "limit-connections",
+        kind("COUNT", "a whole number from 1 to 1000000, or off"),
+        "Connections of one address at a time",
+    ),
+    setting(
         "limits.tools",
         "MEMNODE_LIMIT_TOOLS",
         "limit-tools",

@@ -4,6 +4,7 @@ mod command_line;
 mod refusals;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use serde_json::json;
@@ -87,6 +88,7 @@ const SAMPLES: &[(&str, [&str; 2], [&str; 2])] = &[
     ("limits.searches", ["7/m burst 1", "7/s"], ["7/m", "7/s"]),
     ("limits.events", ["9/s", "off"], ["9/s", "off"]),
     ("limits.failures", ["3/s", "off"], ["3/s", "off"]),
+    ("limits.connections", ["1", "off"], ["1", "off"]),
     ("limits.tools", ["a=1/s", "b=2/m,a=1/s"], ["a=1/s", "a=1/s,b=2/m"]),
     ("limits.callers_max", ["16", "10000000"], ["16", "10000000"]),
     ("embed.embedder", ["onnx", "builtin"], ["onnx", "builtin"]),
@@ -201,6 +203,10 @@ fn what_others_can_reach_is_limited() {
     let rates = rates.map(|limit| limit.rate().expect("a limit").to_string());
     assert_eq!(rates, ["5000/s", "2000/s", "500/s", "20/s", "5/s"]);
     assert_eq!(load(&[("limits.reads", "off")]).reads, RateLimit::Off);
+    let connections =
+        |flags: &[(&str, &str)]| load(flags).connections.count_max().map(NonZeroUsize::get);
+    assert_eq!(connections(&[]), Some(1024));
+    assert_eq!(connections(&[("limits.connections", "off")]), None);
 }
 
 #[test]
@@ -249,6 +255,7 @@ fn the_defaults_are_what_their_comments_say() {
     assert_eq!((auth.api_key_file, auth.anonymous), (None, Anonymous::UntilThereAreKeys));
     assert!(cluster.secret.is_none() && cluster.secret_file.is_none());
     assert_eq!((limits.reads, limits.failures), (RateLimit::Off, RateLimit::Off));
+    assert_eq!(limits.connections, ConnectionLimit::Off);
     assert_eq!((limits.tools, limits.caller_count_max.get()), (ToolLimits::default(), 10_000));
     assert_eq!(embed.model_dir, Path::new("/home/ada/.cache/memnode/model"));
     assert!(matches!(embed.embedder, EmbedderConfig::Builtin));

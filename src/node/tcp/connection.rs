@@ -20,13 +20,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::{self, Builder};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::Door;
 use super::activity::{Activity, Held};
 use super::guard::Guard;
+use super::seats::Seat;
 use crate::http::Peer;
 
 /// How long a TLS handshake may take.
@@ -52,7 +52,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
-    pub(super) seat: OwnedSemaphorePermit,
+    pub(super) seat: Seat,
     pub(super) door: Door,
 }
 

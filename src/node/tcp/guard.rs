@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
+
+use super::seats::Seat;
 
 /// How long the other side may take no byte of what waits for it.
 const STALL_TIMEOUT: Duration = Duration::from_secs(300);
@@ -19,12 +20,12 @@ pub(super) struct Guard<S> {
     /// Runs while a write waits.
     stall: Option<Pin<Box<Sleep>>>,
     /// Its seat among all connections, which a WebSocket goes on to hold.
-    _seat: Option<OwnedSemaphorePermit>,
+    _seat: Option<Seat>,
 }
 
 impl<S> Guard<S> {
     /// Guards a connection for as long as it holds its seat.
-    pub(super) fn new(stream: S, seat: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: S, seat: Seat) -> Self {
         Guard { stream, limit: STALL_TIMEOUT, stall: None, _seat: Some(seat) }
     }
 

@@ -4,6 +4,7 @@
 mod activity;
 mod connection;
 mod guard;
+mod seats;
 mod tls;
 
 use std::io;
@@ -17,8 +18,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::telemetry::metrics;
 use connection::Connection;
+use seats::{Full, Seats};
 
+pub(super) use seats::Bounds;
 pub(super) use tls::Tls;
 pub use tls::install_crypto;
 
@@ -26,22 +30,18 @@ pub use tls::install_crypto;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 /// Connections over the limit that are told so at a time; others are just closed.
 const REFUSAL_COUNT_MAX: usize = 64;
+/// What they count as among what is refused for being too much.
+const CONNECTIONS: &str = "connections";
 /// How long telling one may take.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// What is told: it has no request to answer yet, so it is the same for all.
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    content-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-length: 143\r\n\r\n\
-    {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\
-    \"detail\":\"too many connections\",\"instance\":\"/\",\"code\":\"too_many_connections\"}\n";
 
 /// What connections lead to, and what bounds them.
 #[derive(Clone)]
 pub(super) struct Door {
     /// The API.
     pub(super) router: Router,
-    /// Connections at a time, WebSockets included.
-    pub(super) connection_count_max: usize,
+    /// How many there may be.
+    pub(super) bounds: Bounds,
     /// What connections are encrypted with, if they are.
     pub(super) tls: Option<Tls>,
     /// Where connections run.
@@ -52,7 +52,7 @@ pub(super) struct Door {
 
 /// Accepts connections until the node stops.
 pub(super) async fn accept(listener: TcpListener, door: Door) {
-    let seats = Arc::new(Semaphore::new(door.connection_count_max));
+    let seats = Seats::new(door.bounds.clone());
     let refusals = Arc::new(Semaphore::new(REFUSAL_COUNT_MAX));
     loop {
         let accepted = tokio::select! {
@@ -70,19 +70,32 @@ pub(super) async fn accept(listener: TcpListener, door: Door) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection gathers small writes");
         }
-        if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
-            door.tasks.spawn(Connection { stream, peer, seat, door: door.clone() }.run());
-        } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
-            tracing::warn!(
-                connection.count_max = door.connection_count_max,
-                "turned a connection away: there are too many"
-            );
+        let full = match seats.take(peer.ip()) {
+            Ok(seat) => {
+                door.tasks.spawn(Connection { stream, peer, seat, door: door.clone() }.run());
+                continue;
+            }
+            Err(full) => full,
+        };
+        note(full, &door.bounds);
+        if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
             door.tasks.spawn(async move {
                 let _permit = permit;
                 // Who does not listen needs no answer.
-                let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(stream)).await;
+                let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(stream, full)).await;
             });
         }
+    }
+}
+
+/// One address can make any number of these, so they are counted and not logged.
+fn note(full: Full, bounds: &Bounds) {
+    match full {
+        Full::All => tracing::warn!(
+            connection.count_max = bounds.count_max,
+            "turned a connection away: there are too many"
+        ),
+        Full::OfAddress => metrics().rate_limited(CONNECTIONS),
     }
 }
 
@@ -102,24 +115,10 @@ async fn recover(error: &io::Error, shutdown: &CancellationToken) {
 
 /// Answers without a look at the request, then reads it: a connection that is closed with bytes
 /// unread is reset, and the other side never sees the answer.
-async fn refuse(mut stream: TcpStream) -> io::Result<()> {
-    stream.write_all(REFUSAL).await?;
+async fn refuse(mut stream: TcpStream, full: Full) -> io::Result<()> {
+    stream.write_all(full.answer().as_bytes()).await?;
     stream.shutdown().await?;
     let mut buffer = [0; 1024];
     while stream.read(&mut buffer).await? > 0 {}
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_refusal_is_whole() {
-        let text = std::str::from_utf8(REFUSAL).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
-        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(problem["code"], "too_many_connections");
-    }
 }
