@@ -252,6 +252,23 @@ fn a_node_without_the_secret_makes_no_keys_and_one_with_another_is_not_believed(
         let client = with(&cluster.nodes[node].client(), &forged);
         client.get("/api/memories").expect_problem(401, "invalid_credential");
     }
+    let alarms = || first.get("/api/cluster").expect(200).value()["alarms"].to_string();
+    assert!(alarms().contains("forged_key"), "{}", alarms());
+    let shown = |value: &str| {
+        let line = format!("memnode_alarms{{kind=\"forged_key\"}} {value}");
+        let text = first.get("/metrics").expect(200).text();
+        text.lines().any(|shown| shown == line).then_some(())
+    };
+    eventually("the metric shows it", || shown("1"));
+    // Who has no secret cannot tell.
+    let second = cluster.nodes[1].client().get("/api/cluster").expect(200).text();
+    assert!(!second.contains("forged_key"), "{second}");
+    for held in held["quarantine"].as_array().expect("a list") {
+        let body = json!({"action": "void", "position": held["position"]});
+        first.post("/api/cluster/quarantine", body).expect(200);
+    }
+    eventually("what was given up is over", || shown("0"));
+    assert!(!alarms().contains("forged_key"), "{}", alarms());
 }
 
 #[test]

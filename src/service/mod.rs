@@ -8,6 +8,7 @@ mod candidates;
 mod change;
 mod cluster;
 mod duplicates;
+mod forged;
 mod gate;
 mod hybrid;
 mod index_state;
@@ -198,6 +199,11 @@ impl Service {
                 .reason("unknown_time_zone")
                 .source(error)
         })
+    }
+
+    /// How long one request may take.
+    pub fn deadline(&self) -> Duration {
+        self.parts.deadline
     }
 
     /// One snapshot of the file, with the deadline of a request.

@@ -42,6 +42,7 @@ struct OfFile {
     vector_hash: [u8; 16],
     root: [u8; 16],
     dead_count: u64,
+    has_forged_keys: bool,
 }
 
 impl Service {
@@ -83,7 +84,7 @@ impl Service {
         reading.set_whether(gauges::BACKUP_SCHEDULED, self.backups_are_scheduled());
         read_process(self.uptime(), &mut reading);
         let status = self.parts.replica.as_ref().map(Replica::status);
-        self.read_alarms(status.as_ref(), &mut reading);
+        self.read_alarms(status.as_ref(), &file, &mut reading);
         if let (Some(replica), Some(status)) = (&self.parts.replica, &status) {
             compare(&file, status, &mut kept.equal);
             read_replica(replica, &file, status, &kept.equal, &mut reading);
@@ -124,16 +125,20 @@ impl Service {
     }
 
     /// 0 or 1 for every kind, so that each is there before it is needed.
-    fn read_alarms(&self, status: Option<&Status>, reading: &mut Reading) {
+    fn read_alarms(&self, status: Option<&Status>, file: &OfFile, reading: &mut Reading) {
         let up: Vec<&str> = status
             .map(|status| status.alarms.iter().map(|alarm| alarm.kind.as_str()).collect())
             .unwrap_or_default();
-        let of_file = self.file_alarm().map(|alarm| alarm.kind);
         for kind in AlarmKind::ALL.map(AlarmKind::as_str) {
             reading.set_of(gauges::ALARMS, kind, f64::from(u8::from(up.contains(&kind))));
         }
-        let is_damaged = f64::from(u8::from(of_file.is_some()));
-        reading.set_of(gauges::ALARMS, super::recount::ALARM, is_damaged);
+        let of_file = [
+            (super::recount::ALARM, self.file_alarm().is_some()),
+            (super::forged::ALARM, file.has_forged_keys),
+        ];
+        for (kind, is_up) in of_file {
+            reading.set_of(gauges::ALARMS, kind, f64::from(u8::from(is_up)));
+        }
     }
 }
 
@@ -148,6 +153,7 @@ fn of_file(reader: &Reader<'_>) -> Result<OfFile, crate::store::StoreError> {
         root: beat.root,
         held: beat.held,
         dead_count: reader.dead_letters(0)?.1,
+        has_forged_keys: reader.forged_keys()?.is_some(),
     })
 }
 

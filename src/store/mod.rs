@@ -59,8 +59,8 @@ pub use pool::StoreState;
 pub use reader::{Known, Located, NEIGHBOUR_COUNT_MAX, Reader};
 pub use reembed::{ReembedProgress, Unembedded};
 pub use replication::{
-    BatchOutcome, Beat, Conflict, Installed, Membership, MergeOutcome, OwnHead, Quarantined, Seal,
-    Sealed, Snapshot, holds_decisions,
+    BatchOutcome, Beat, Conflict, ForgedKeys, Installed, Membership, MergeOutcome, OwnHead,
+    Quarantined, Seal, Sealed, Snapshot, holds_decisions,
 };
 pub use survey::SLOT_SECONDS;
 pub use wanted::Wanted;

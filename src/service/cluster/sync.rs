@@ -48,10 +48,7 @@ impl Service {
             self.read(|reader| Ok((reader.vector()?.count(), reader.held()?.count()))).await?;
         let view = SyncView { applied_count: applied, held_count: held, ..SyncView::default() };
         let Some(status) = self.parts.replica.as_ref().map(Replica::status) else {
-            return Ok(SyncView {
-                alarms: self.file_alarm().map(|it| it.kind).into_iter().collect(),
-                ..view
-            });
+            return Ok(SyncView { alarms: self.alarms_of_file().await?, ..view });
         };
         let pending_count =
             status.outbox_count + status.inbox_count as u64 + status.missing.count();
@@ -60,7 +57,7 @@ impl Service {
         let last_sync = status.is_connected.then(|| crate::clock::now_seconds() - since_sync_s);
         let mut alarms: Vec<&str> = status.alarms.iter().map(|alarm| alarm.kind.as_str()).collect();
         alarms.dedup();
-        alarms.extend(self.file_alarm().map(|alarm| alarm.kind));
+        alarms.extend(self.alarms_of_file().await?);
         Ok(SyncView {
             is_enabled: true,
             is_connected: status.is_connected,

@@ -6,10 +6,10 @@ use memnode_cluster::replicator::{
 };
 
 use crate::auth::{Access, Principal};
-use crate::store::{Beat, Membership};
+use crate::store::{Beat, ForgedKeys, Membership};
 use crate::{Result, clock};
 
-use super::super::Service;
+use super::super::{Service, forged};
 use super::member::state_name;
 
 /// Writes by the run of a node that made them: ranges of their numbers, both ends included.
@@ -188,6 +188,7 @@ struct Own {
     beat: Beat,
     kept: (u64, u64),
     model: String,
+    forged: Option<ForgedKeys>,
 }
 
 impl Service {
@@ -205,6 +206,7 @@ impl Service {
                     beat: reader.beat(0.0)?,
                     kept: reader.op_bytes()?,
                     model: reader.model()?,
+                    forged: reader.forged_keys()?,
                 })
             })
             .await?;
@@ -214,12 +216,13 @@ impl Service {
             view.fill(&status);
         }
         view.alarms.extend(self.file_alarm());
+        view.alarms.extend(forged::alarm(own.forged));
         Ok(view)
     }
 
     /// What a node says that hears of no other.
     fn alone(&self, own: &Own) -> ClusterView {
-        let Own { id, membership, beat, kept: (kept_count, kept_bytes), model } = own;
+        let Own { id, membership, beat, kept: (kept_count, kept_bytes), model, .. } = own;
         let applied = vector_view(&beat.vector);
         let root = hex(&beat.root);
         let itself = NodeView {

@@ -66,7 +66,15 @@ impl Reader<'_> {
         let forgotten = self.reserved(ROSTER_NAMESPACE)?.into_iter().filter_map(|(key, value)| {
             (value["state"] == "forgotten").then(|| NodeName::new(&key).ok())?
         });
-        Ok((forgotten.collect(), dots(&self.reserved(VOID_NAMESPACE)?)))
+        Ok((forgotten.collect(), self.voided()?))
+    }
+
+    /// The writes that were given up.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub(super) fn voided(&self) -> Result<Vector, StoreError> {
+        Ok(dots(&self.reserved(VOID_NAMESPACE)?))
     }
 }
 

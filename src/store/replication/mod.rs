@@ -27,7 +27,7 @@ pub use batch::BatchOutcome;
 pub use conflicts::Conflict;
 pub use join::MergeOutcome;
 pub use membership::{Membership, holds_decisions};
-pub use quarantine::Quarantined;
+pub use quarantine::{ForgedKeys, Quarantined};
 pub use seal::{Seal, Sealed};
 pub use snapshot::{Installed, Snapshot};
 pub use start::{Beat, OwnHead};

@@ -9,6 +9,7 @@ use super::super::error::StoreError;
 use super::super::reader::Reader;
 use super::super::writer::Writer;
 use super::batch::BatchOutcome;
+use super::seal::FORGED;
 
 /// Quarantined writes that are tried at a time.
 const RETRY_COUNT: usize = 256;
@@ -26,7 +27,47 @@ pub struct Quarantined {
     pub bytes: u64,
 }
 
+/// Changes of API keys in quarantine that prove nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForgedKeys {
+    /// How many there are.
+    pub count: u64,
+    /// The first.
+    pub dot: Dot,
+    /// When it came, in Unix seconds.
+    pub first_at: f64,
+    /// When the last one came.
+    pub last_at: f64,
+}
+
 impl Reader<'_> {
+    /// Changes of API keys that prove nothing, but for those that were given up.
+    pub fn forged_keys(&self) -> Result<Option<ForgedKeys>, StoreError> {
+        let sql = "SELECT origin_id, oseq, at FROM quarantine WHERE reason = ?1 \
+                   ORDER BY at, origin_id, oseq";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let mut rows = statement.query([FORGED])?;
+        let mut found: Option<ForgedKeys> = None;
+        let mut voided = None;
+        while let Some(row) = rows.next()? {
+            let dot = applied::dot(self.connection(), row.get(0)?, row.get(1)?)?;
+            let at = row.get(2)?;
+            // Read only where there is anything to hold against it, and that is seldom.
+            let voided = match &mut voided {
+                Some(voided) => voided,
+                none => none.insert(self.voided()?),
+            };
+            if voided.contains(&dot) {
+                continue;
+            }
+            let known =
+                found.get_or_insert(ForgedKeys { count: 0, dot, first_at: at, last_at: at });
+            known.count += 1;
+            known.last_at = at;
+        }
+        Ok(found)
+    }
+
     /// What lies in quarantine, oldest first.
     pub fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, StoreError> {
         let sql = "SELECT origin_id, oseq, reason, at, length(payload) FROM quarantine \

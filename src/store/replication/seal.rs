@@ -27,6 +27,10 @@ const KEYS_USED: &str = "keys_used";
 /// What makes MACs of this kind different from any other use of the secret.
 const PURPOSE: &[u8] = b"memnode sealed record 1";
 
+/// Why an op on a sealed record is not applied that its author could not seal.
+pub(super) const FORGED: &str =
+    "it changes an API key without proof that its author knows the cluster's secret";
+
 /// The secret that a cluster shares and NATS does not know; it never shows itself.
 #[derive(Clone)]
 pub struct Seal([u8; 32]);
@@ -123,7 +127,7 @@ pub(super) fn check_op(op: &Op, seal: Option<&Seal>) -> Result<(), String> {
     if is_set && op.parts.iter().all(is_plain) && is_genuine {
         return Ok(());
     }
-    Err("it changes an API key without proof that its author knows the cluster's secret".to_owned())
+    Err(FORGED.to_owned())
 }
 
 impl Reader<'_> {
