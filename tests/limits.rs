@@ -126,6 +126,28 @@ fn tools_pay_from_the_same_buckets_and_may_have_limits_of_their_own() {
 }
 
 #[test]
+fn an_ingest_costs_the_parts_that_it_stores() {
+    let place = Place::new();
+    let file = place.path().join("notes.jsonl");
+    let lines = (0..3).map(|number| format!("{{\"content\":\"part {number}\"}}\n"));
+    std::fs::write(&file, lines.collect::<String>()).expect("a file");
+    let roots = place.path().to_str().expect("a path").to_owned();
+    let place =
+        place.with("MEMNODE_INGEST_ROOTS", roots).with("MEMNODE_LIMIT_WRITES", "1/h burst 5");
+    let server = place.serve().ready();
+    let client = server.client();
+    let ingest = || call(&client, "memory_ingest", json!({"file_path": file}));
+    let missing = call(&client, "memory_ingest", json!({"file_path": place.path().join("none")}));
+    assert_eq!(missing["isError"], true, "{missing}");
+    assert_eq!(ingest()["structuredContent"]["chunks_stored"], 3);
+    assert_eq!(ingest()["_meta"]["memnode/error"]["code"], "rate_limited");
+    store(&client, "by REST").expect(200);
+    store(&client, "the last").expect(200);
+    expect_limited(store(&client, "one too many"), "writes");
+    assert_eq!(total(&client), 5);
+}
+
+#[test]
 fn wrong_keys_close_the_door_and_then_the_right_one_is_not_looked_at() {
     let place = Place::new()
         .with("MCP_API_KEY", "s3cret-key")

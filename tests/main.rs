@@ -46,6 +46,7 @@ mod limits;
 mod mcp_client;
 mod mcp_http;
 mod mcp_modes;
+mod mcp_promises;
 mod mcp_protocol;
 mod mcp_stdio;
 mod mcp_survival;

@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 use super::IngestPaths;
 use super::arguments::{TagMode, Tags};
 use crate::auth::Principal;
+use crate::limit::{Budget, Exceeded, Meter};
 use crate::memory::time_phrase::{self, TimeRange};
 use crate::memory::{Filter, Idempotency, Namespace, NamespaceSet, TagCount, TagMatch};
 use crate::service::Service;
-use crate::{Error, Result};
+use crate::{Error, Result, telemetry};
 
 /// Where the bridge puts the key that makes a call safe to repeat.
 pub(super) const IDEMPOTENCY_KEY: &str = "memnode/idempotency_key";
@@ -29,6 +30,8 @@ pub(super) struct Call<'a> {
     /// What relative paths start from.
     pub(super) directory: Option<PathBuf>,
     pub(super) key: Option<Key>,
+    /// What pays for the call; callers that are not over HTTP have nothing to pay.
+    pub(super) meter: Option<Meter>,
 }
 
 /// The caller's key and the request it stands for.
@@ -38,6 +41,17 @@ pub(super) struct Key {
 }
 
 impl Call<'_> {
+    /// Takes what a part of the work costs: the first part or not at all, any later one as soon
+    /// as that is there.
+    pub(super) async fn pay(&self, budget: Budget, cost: usize, is_first: bool) -> Result<()> {
+        let Some(meter) = &self.meter else { return Ok(()) };
+        if is_first {
+            return meter.take(budget, cost).map(drop).map_err(|exceeded| refused(&exceeded));
+        }
+        meter.take_when_possible(budget, cost).await;
+        Ok(())
+    }
+
     /// The one namespace that is meant.
     pub(super) fn namespace(&self, given: Option<&str>) -> Result<Namespace> {
         given.map_or_else(|| Ok(self.default_namespace.clone()), str::parse)
@@ -93,6 +107,12 @@ impl Call<'_> {
         }
         Ok(range)
     }
+}
+
+/// The refusal, which is counted.
+pub(super) fn refused(exceeded: &Exceeded) -> Error {
+    telemetry::metrics().rate_limited(exceeded.budget);
+    Error::from(exceeded)
 }
 
 /// The part of both ranges that they share.

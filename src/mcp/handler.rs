@@ -14,12 +14,12 @@ use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value};
 use tracing::{Instrument, Span, info_span};
 
-use super::call::{self, Call, DIRECTORY, Key, NAMESPACE};
+use super::call::{self, Call, DIRECTORY, Key, NAMESPACE, refused};
 use super::error::{error_data, tool_result};
 use super::tools::{self, ToolName};
 use super::{Caller, McpServer, completion, prompts, resources};
 use crate::auth::{ClientAddress, Noted, Principal};
-use crate::limit::{Budget, Exceeded, Meter};
+use crate::limit::{Budget, Meter};
 use crate::memory::AuditEntry;
 use crate::telemetry::{self, Traceparent};
 use crate::{Code, Error, Result};
@@ -63,6 +63,7 @@ impl McpServer {
             ingest: &self.options.ingest,
             directory: text(DIRECTORY).map(PathBuf::from),
             key,
+            meter: meter(context).cloned(),
         })
     }
 
@@ -72,18 +73,14 @@ impl McpServer {
         budget: Budget,
         tool: Option<ToolName>,
     ) -> Result<()> {
-        let parts = context.extensions.get::<http::request::Parts>();
-        let Some(meter) = parts.and_then(|parts| parts.extensions.get::<Meter>()) else {
-            return Ok(());
-        };
-        let refused = |exceeded: Exceeded| {
-            telemetry::metrics().rate_limited(exceeded.budget);
-            Error::from(&exceeded)
-        };
+        let Some(meter) = meter(context) else { return Ok(()) };
         if let Some(tool) = tool {
-            meter.take_tool(tool.name()).map_err(refused)?;
+            meter.take_tool(tool.name()).map_err(|exceeded| refused(&exceeded))?;
+            if tool.pays_as_it_works() {
+                return Ok(());
+            }
         }
-        meter.take(budget, 1).map(drop).map_err(refused)
+        meter.take(budget, 1).map(drop).map_err(|exceeded| refused(&exceeded))
     }
 
     async fn run_tool(
@@ -103,6 +100,11 @@ impl McpServer {
         let definition = definition.expect("every tool has been defined");
         tool.run(definition, &call, arguments).await
     }
+}
+
+/// What pays for an HTTP caller.
+fn meter(context: &RequestContext<RoleServer>) -> Option<&Meter> {
+    context.extensions.get::<http::request::Parts>()?.extensions.get()
 }
 
 /// The span of a call, within the trace that the client names in `_meta`, else within that of its

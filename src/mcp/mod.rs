@@ -13,6 +13,7 @@ mod percent;
 mod prompts;
 mod resources;
 mod schema;
+mod sure;
 #[cfg(test)]
 mod tests;
 mod text;

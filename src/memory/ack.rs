@@ -44,8 +44,8 @@ impl FromStr for AckLevel {
         };
         level.ok_or_else(|| {
             let detail = format!(
-                "`Memnode-Ack` is `local`, `logged`, or `replicated:K` with K from 1 to \
-                 {ACK_PEER_COUNT_MAX}"
+                "how sure a write is to be is `local`, `logged`, or `replicated:K` with K from 1 \
+                 to {ACK_PEER_COUNT_MAX}"
             );
             Error::invalid(detail).reason("invalid_ack")
         })

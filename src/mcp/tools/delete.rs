@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Definition, Outcome};
 use crate::mcp::arguments::{TagMode, Tags};
 use crate::mcp::call::{Call, Conditions};
+use crate::mcp::sure::{AckArguments, Acknowledged, told};
 use crate::mcp::text;
 use crate::memory::{ContentHash, ForgetWhere, NamespaceSet, Position, Written};
 use crate::{Error, Result};
@@ -39,6 +40,8 @@ pub(super) struct Input {
     dry_run: Option<bool>,
     /// Where to delete; one, or several with commas between.
     namespace: Option<String>,
+    #[serde(flatten)]
+    sure: AckArguments,
 }
 
 /// What was deleted.
@@ -56,6 +59,9 @@ struct Output {
     dry_run: bool,
     /// Where the writes stand; any node can wait for them. Null when nothing was deleted.
     position: Option<String>,
+    /// How sure they are; given with ack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged: Option<Acknowledged>,
 }
 
 pub(super) fn definition() -> Definition {
@@ -77,6 +83,7 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
         return Err(Error::invalid("name the namespaces to delete from, `*` is not enough")
             .reason("namespace_missing"));
     }
+    let expected = call.expect(&input.sure)?;
     let deleted = match input.content_hash.as_deref() {
         Some(_) if filter.has_conditions() => {
             return Err(Error::invalid(
@@ -105,7 +112,8 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
             forgotten.map(|forgotten| forgotten.content_hashes)
         }
     };
-    outcome(&deleted, input.content_hash.is_some(), dry_run)
+    let acknowledged = expected.acknowledged(&deleted.position).await;
+    outcome(&deleted, input.content_hash.is_some(), dry_run, acknowledged)
 }
 
 async fn one(
@@ -123,7 +131,12 @@ async fn one(
     Ok(forgotten.map(|()| vec![hash]))
 }
 
-fn outcome(deleted: &Written<Vec<ContentHash>>, is_one: bool, dry_run: bool) -> Result<Outcome> {
+fn outcome(
+    deleted: &Written<Vec<ContentHash>>,
+    is_one: bool,
+    dry_run: bool,
+    acknowledged: Option<Acknowledged>,
+) -> Result<Outcome> {
     let hashes: Vec<String> = deleted.value.iter().map(ToString::to_string).collect();
     let count = text::memories(hashes.len());
     let message = match (&hashes[..], is_one, dry_run) {
@@ -141,8 +154,16 @@ fn outcome(deleted: &Written<Vec<ContentHash>>, is_one: bool, dry_run: bool) -> 
     }
     let deleted_count = hashes.len();
     let position = deleted.position.to_text();
-    let output =
-        Output { success: true, message, deleted_count, deleted_hashes: hashes, dry_run, position };
+    text += &told(acknowledged.as_ref(), position.as_deref());
+    let output = Output {
+        success: true,
+        message,
+        deleted_count,
+        deleted_hashes: hashes,
+        dry_run,
+        position,
+        acknowledged,
+    };
     Outcome::new(text, &output)
 }
 
@@ -153,7 +174,7 @@ mod tests {
     fn check(count: usize, is_one: bool, dry_run: bool, starts: &str, ends: &str) {
         let hashes = (0..count).map(|number| ContentHash::of(&number.to_string())).collect();
         let deleted = Written { value: hashes, position: Position::default() };
-        let text = outcome(&deleted, is_one, dry_run).expect("an outcome").text;
+        let text = outcome(&deleted, is_one, dry_run, None).expect("an outcome").text;
         assert!(text.starts_with(starts) && text.ends_with(ends), "{text}");
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::{Definition, Outcome, paths};
 use crate::ingest::{IngestError, IngestOptions, Reader, read_path};
+use crate::limit::Budget;
 use crate::mcp::arguments::{Tags, Whole};
 use crate::mcp::call::Call;
 use crate::memory::{ImportItem, ImportOutcome, Position, Remembered, Written};
@@ -142,6 +143,7 @@ async fn store(call: &Call<'_>, reader: Reader) -> Result<Output> {
         if items.is_empty() {
             continue;
         }
+        call.pay(Budget::Writes, items.len(), batch_count == 0).await?;
         let once = call.once_of(&batch_count.to_string())?;
         batch_count += 1;
         let stored = call.service.remember_batch(&call.who, items, once).await?;

@@ -7,6 +7,7 @@ use super::{Definition, Outcome};
 use crate::Result;
 use crate::mcp::arguments::{TagMode, Tags, Whole};
 use crate::mcp::call::{Call, Conditions};
+use crate::mcp::sure::AfterArgument;
 use crate::mcp::view::MemoryView;
 use crate::memory::{ListQuery, PageAt, RESULT_COUNT_MAX};
 
@@ -33,6 +34,8 @@ pub(super) struct Input {
     memory_type: Option<String>,
     /// Where to look: one, several with commas between, or `*` for all that may be read.
     namespace: Option<String>,
+    #[serde(flatten)]
+    seen: AfterArgument,
 }
 
 /// One page.
@@ -55,6 +58,7 @@ pub(super) fn definition() -> Definition {
 }
 
 pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
+    call.see(&input.seen).await?;
     let filter = call.filter(Conditions {
         namespace: input.namespace.as_deref(),
         tags: input.tags.as_ref(),

@@ -131,6 +131,11 @@ impl ToolName {
         }
     }
 
+    /// Whether the tool itself takes what it costs, as it finds out how much there is to do.
+    pub(super) fn pays_as_it_works(self) -> bool {
+        self == ToolName::Ingest
+    }
+
     /// Whether the tool changes or removes what is stored, so that an argument it does not know
     /// must not be passed over: it may have been meant to narrow the change.
     fn is_destructive(self) -> bool {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Definition, Outcome};
 use crate::mcp::arguments::{Fraction, TagMode, Tags, Whole};
 use crate::mcp::call::{Call, Conditions, within};
+use crate::mcp::sure::AfterArgument;
 use crate::mcp::text;
 use crate::mcp::view::HitView;
 use crate::memory::time_phrase::{self, TimeRange};
@@ -65,6 +66,8 @@ pub(super) struct Input {
     #[schemars(skip)]
     #[serde(default)]
     time_from_query: bool,
+    #[serde(flatten)]
+    seen: AfterArgument,
 }
 
 /// How to look.
@@ -114,6 +117,7 @@ pub(super) fn definition() -> Definition {
 }
 
 pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
+    call.see(&input.seen).await?;
     let mut filter = call.filter(Conditions {
         namespace: input.namespace.as_deref(),
         tags: input.tags.as_ref(),

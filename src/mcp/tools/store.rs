@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{Definition, Outcome};
 use crate::mcp::arguments::Tags;
 use crate::mcp::call::Call;
+use crate::mcp::sure::{AckArguments, Acknowledged, told};
 use crate::mcp::view::MemoryView;
 use crate::memory::{NewMemory, Remembered, Tag, Written, normalise_tags};
 use crate::{Error, Result};
@@ -39,6 +40,8 @@ pub(super) struct Input {
     restore_deleted: Option<bool>,
     /// Where to store it; the client's default when left out.
     namespace: Option<String>,
+    #[serde(flatten)]
+    sure: AckArguments,
 }
 
 /// What came of it.
@@ -54,6 +57,9 @@ pub(super) struct Output {
     pub(super) memory: Option<MemoryView>,
     /// Where the write stands; any node can wait for it.
     pub(super) position: Option<String>,
+    /// How sure it is; given with ack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) acknowledged: Option<Acknowledged>,
 }
 
 pub(super) fn definition() -> Definition {
@@ -81,18 +87,30 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
         restore_deleted: input.restore_deleted.unwrap_or_default(),
         ..NewMemory::default()
     };
-    let remembered = call.service.remember(&call.who, new, call.once()?).await?;
-    let output = output(remembered);
-    let text = match &output.memory {
+    let output = remember(call, new, &input.sure).await?;
+    let mut text = match &output.memory {
         Some(memory) => format!("{} (hash: {})", output.message, memory.content_hash),
         None => format!("{}\n   Hash: {}", output.message, output.content_hash),
     };
+    text += &told(output.acknowledged.as_ref(), output.position.as_deref());
     Outcome::new(text, &output)
+}
+
+/// Stores it, and waits until it is as sure as was asked.
+pub(super) async fn remember(
+    call: &Call<'_>,
+    new: NewMemory,
+    sure: &AckArguments,
+) -> Result<Output> {
+    let expected = call.expect(sure)?;
+    let remembered = call.service.remember(&call.who, new, call.once()?).await?;
+    let acknowledged = expected.acknowledged(&remembered.position).await;
+    Ok(Output { acknowledged, ..output(remembered) })
 }
 
 /// A text that is there already is an answer, not a failure: what was to be remembered is
 /// remembered. `success` says which of the two it is, as over HTTP.
-pub(super) fn output(written: Written<Remembered>) -> Output {
+fn output(written: Written<Remembered>) -> Output {
     let Written { value: remembered, position } = written;
     let (message, content_hash) = match &remembered {
         Remembered::Stored(memory) => {
@@ -112,7 +130,8 @@ pub(super) fn output(written: Written<Remembered>) -> Output {
         Remembered::Duplicate(_) | Remembered::SemanticDuplicate { .. } => None,
     };
     let position = position.to_text();
-    Output { success: memory.is_some(), message, content_hash, memory, position }
+    let success = memory.is_some();
+    Output { success, message, content_hash, memory, position, acknowledged: None }
 }
 
 /// What clients put into metadata although it has a place of its own.

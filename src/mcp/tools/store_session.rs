@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::store::{lift, output};
+use super::store::{lift, remember};
 use super::{Definition, Outcome};
 use crate::mcp::arguments::Tags;
 use crate::mcp::call::Call;
+use crate::mcp::sure::{AckArguments, Acknowledged, told};
 use crate::memory::{ContentHash, NewMemory, Tag, normalise_tags};
 use crate::{Error, Result};
 
@@ -33,6 +34,8 @@ pub(super) struct Input {
     metadata: Option<Map<String, Value>>,
     /// Where to store it; the client's default when left out.
     namespace: Option<String>,
+    #[serde(flatten)]
+    sure: AckArguments,
 }
 
 /// One turn of a conversation.
@@ -59,6 +62,9 @@ struct Output {
     turn_count: usize,
     /// Where the write stands; any node can wait for it.
     position: Option<String>,
+    /// How sure it is; given with ack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged: Option<Acknowledged>,
 }
 
 pub(super) fn definition() -> Definition {
@@ -87,15 +93,23 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
         namespace: call.namespace(input.namespace.as_deref())?,
         ..NewMemory::default()
     };
-    let stored = output(call.service.remember(&call.who, new, call.once()?).await?);
+    let stored = remember(call, new, &input.sure).await?;
     let message =
         if stored.success { "Session stored successfully".to_owned() } else { stored.message };
-    let text = format!(
+    let mut text = format!(
         "{message} (session_id: {session_id}, hash: {}, turns: {turn_count})",
         stored.content_hash
     );
-    let (success, content_hash, position) = (stored.success, stored.content_hash, stored.position);
-    let output = Output { success, message, content_hash, session_id, turn_count, position };
+    text += &told(stored.acknowledged.as_ref(), stored.position.as_deref());
+    let output = Output {
+        success: stored.success,
+        message,
+        content_hash: stored.content_hash,
+        session_id,
+        turn_count,
+        position: stored.position,
+        acknowledged: stored.acknowledged,
+    };
     Outcome::new(text, &output)
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{Definition, Outcome};
 use crate::mcp::arguments::Tags;
 use crate::mcp::call::Call;
+use crate::mcp::sure::{AckArguments, Acknowledged, told};
 use crate::mcp::view::MemoryView;
 use crate::memory::{Patch, Written};
 use crate::{Error, Result};
@@ -41,6 +42,8 @@ pub(super) struct Input {
     preserve_timestamps: Option<bool>,
     /// Where the memory lives; the client's default when left out.
     namespace: Option<String>,
+    #[serde(flatten)]
+    sure: AckArguments,
 }
 
 /// The memory after the change.
@@ -56,6 +59,9 @@ struct Output {
     memory: MemoryView,
     /// Where the write stands; any node can wait for it.
     position: Option<String>,
+    /// How sure it is; given with ack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged: Option<Acknowledged>,
 }
 
 pub(super) fn definition() -> Definition {
@@ -66,6 +72,7 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
     let namespace = call.namespace(input.namespace.as_deref())?;
     let hash = input.content_hash.parse()?;
     let patch = patch(input.updates, input.preserve_timestamps.unwrap_or_default())?;
+    let expected = call.expect(&input.sure)?;
     let Written { value: changed, position } =
         call.service.update(&call.who, &namespace, hash, patch, None, call.once()?).await?;
     let message = format!("Updated fields: {}", changed.fields.join(", "));
@@ -75,8 +82,12 @@ pub(super) async fn answer(call: &Call<'_>, input: Input) -> Result<Outcome> {
     if content_hash != input.content_hash.to_lowercase() {
         text.push_str(&format!(". New hash: {content_hash}"));
     }
+    let acknowledged = expected.acknowledged(&position).await;
     let position = position.to_text();
-    Outcome::new(text, &Output { success: true, message, content_hash, memory, position })
+    text += &told(acknowledged.as_ref(), position.as_deref());
+    let success = true;
+    let output = Output { success, message, content_hash, memory, position, acknowledged };
+    Outcome::new(text, &output)
 }
 
 fn patch(mut updates: Map<String, Value>, preserve_timestamps: bool) -> Result<Patch> {

@@ -112,8 +112,8 @@ fn next_below(level: AckLevel) -> Option<AckLevel> {
 
 fn no_peers(level: AckLevel) -> Error {
     let detail = format!(
-        "this node has no peers, so a write can only be `local`, not `{level}`: leave \
-         `Memnode-Ack` out, or connect the node with MEMNODE_NATS_URL"
+        "this node has no peers, so a write can only be `local`, not `{level}`: do not ask for \
+         more, or connect the node with MEMNODE_NATS_URL"
     );
     Error::new(Code::Conflict, detail).reason("no_peers")
 }
