@@ -55,6 +55,7 @@ mod model;
 mod ownership;
 mod peer_client;
 mod peer_file;
+mod proxies;
 mod recount;
 mod reembed;
 mod rest_access;

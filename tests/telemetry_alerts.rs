@@ -140,3 +140,95 @@ fn every_alert_fires_when_it_should() {
     }
     run(&["check", "config", "deploy/observability/prometheus.yml"]).expect("it ran before");
 }
+
+/// A scrape as Prometheus keeps it, and as if nothing changed for twenty minutes.
+fn series(scrape: &str) -> String {
+    let lines = scrape.lines().filter(|line| !line.starts_with('#'));
+    let told = lines.map(|line| {
+        let (name, value) = line.rsplit_once(' ').expect("a name and a value");
+        // Without an exponent, which the notation of series does not know.
+        (name, value.parse::<f64>().expect("a number"))
+    });
+    [("up", 1.0)]
+        .into_iter()
+        .chain(told)
+        .map(|(name, value)| {
+            let (name, labels) = match name.split_once('{') {
+                Some((name, labels)) => (name, format!(",{labels}")),
+                None => (name, "}".to_owned()),
+            };
+            format!(
+                "      - series: '{name}{{instance=\"a\",job=\"memnode\"{labels}'\n        \
+                 values: '{value}x20'\n"
+            )
+        })
+        .collect()
+}
+
+/// Lets Prometheus judge what a node shows: exactly these alerts fire. False where there is no
+/// Prometheus. How full this machine's disk is, is not judged.
+#[track_caller]
+fn fires(scrape: &str, alerts: &[(&str, &str)]) -> bool {
+    let directory = tempfile::tempdir().expect("a directory");
+    let rules = root().join("deploy/observability/alerts.yml");
+    let expected: String = alerts
+        .iter()
+        .map(|(name, labels)| {
+            format!(
+                "          - labels: 'ALERTS{{alertname=\"{name}\",alertstate=\"firing\",\
+                 instance=\"a\",job=\"memnode\",{labels}}}'\n            value: 1\n"
+            )
+        })
+        .collect();
+    let expected = if expected.is_empty() { " []\n".to_owned() } else { format!("\n{expected}") };
+    let case = format!(
+        "rule_files: ['{}']\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    \
+         input_series:\n{}    promql_expr_test:\n      - expr: \
+         'ALERTS{{alertstate=\"firing\",alertname!=\"MemnodeDiskLow\"}}'\n        \
+         eval_time: 15m\n        exp_samples:{expected}",
+        rules.display(),
+        series(scrape),
+    );
+    let path = directory.path().join("case.yml");
+    fs::write(&path, &case).expect("a file");
+    let Ok(output) = Command::new("promtool").args(["test", "rules"]).arg(&path).output() else {
+        skip("promtool, of Debian's package prometheus, is not here");
+        return false;
+    };
+    assert!(output.status.success(), "{}\n{case}", String::from_utf8_lossy(&output.stderr));
+    true
+}
+
+#[test]
+fn what_a_node_shows_fires_what_is_wrong_with_it_and_nothing_when_all_is_well() {
+    let Some(mut cluster) = Cluster::start(1, Version::Newer) else { return };
+    let client = cluster.nodes[0].client();
+    store_text(&client, "one");
+    search(&client, json!({"query": "one"}));
+    let shown = |line: &str| {
+        eventually(line, || {
+            let text = client.get("/metrics").expect(200).text();
+            let has = |line: &str| text.lines().any(|shown| shown == line);
+            (has(line) && has("memnode_ready 1")).then_some(text)
+        })
+    };
+    if !fires(&shown("memnode_nats_connected 1"), &[]) {
+        return;
+    }
+    cluster.nats[0].kill();
+    let away = ("MemnodeNatsAway", "severity=\"warning\"");
+    fires(&shown("memnode_nats_connected 0"), &[away]);
+
+    // A node whose model is a service that is not there.
+    let place = Place::new()
+        .with("MEMNODE_EMBEDDER", "openai")
+        .with("MEMNODE_EMBEDDER_URL", "http://127.0.0.1:1/v1/embeddings")
+        .with("MEMNODE_EMBEDDER_MODEL", "away")
+        .with("MEMNODE_EMBEDDER_DIMENSION", "8");
+    let server = place.serve();
+    let scrape = eventually("the node says that it is not ready", || {
+        let text = server.client().get("/metrics").expect(200).text();
+        text.lines().any(|shown| shown == "memnode_ready 0").then_some(text)
+    });
+    fires(&scrape, &[("MemnodeNotReady", "severity=\"critical\"")]);
+}
