@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::common::https::Identity;
 use crate::common::node::{Place, Server, signal};
 use crate::common::rest::{store, store_text, text};
 use crate::common::socket::{Sent, Socket};
@@ -171,6 +172,20 @@ fn watch_prints_what_happens_and_comes_back_after_a_restart() {
     let server = place.serve().ready();
     store_text(&server.client(), "told after the restart");
     assert!(local.line().contains("told after the restart"));
+}
+
+#[test]
+fn watch_calls_a_node_of_https() {
+    let identity = Identity::make();
+    let place = identity.place();
+    let server = place.serve();
+    let authority = identity.authority();
+    let far = Watch::start(&place, &["--url", &server.url, "--ca", &authority]);
+    assert!(far.line().contains("Connected"));
+    place.run(&["add", "told over TLS"]).ok();
+    assert!(far.line().contains("told over TLS"));
+    let refused = place.run(&["watch", "--url", &server.url]).expect_code(75);
+    assert!(refused.stderr.contains("certificate"), "{refused:?}");
 }
 
 #[test]

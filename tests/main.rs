@@ -88,6 +88,7 @@ mod telemetry_export;
 mod telemetry_metrics;
 mod tidy;
 mod tls;
+mod tls_client;
 mod tokens;
 mod walls;
 mod webhooks;

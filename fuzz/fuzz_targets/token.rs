@@ -36,6 +36,7 @@ fn door() -> Door {
         audience: vec!["memnode".to_owned()],
         algorithm,
         keys,
+        jwks_ca: None,
         leeway: Duration::from_secs(60),
         namespace_claim: None,
     };

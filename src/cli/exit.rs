@@ -248,7 +248,7 @@ fn client_exit(error: &ClientError) -> Exit {
         ClientError::Unreachable { .. } | ClientError::Broken(_) => Exit::TryAgain,
         ClientError::Refused(refusal) => refusal_exit(refusal),
         ClientError::Unreadable { .. } => Exit::Failed,
-        ClientError::BadPath => Exit::Usage,
+        ClientError::BadPath | ClientError::BadAuthorities(_) => Exit::Usage,
     }
 }
 
@@ -373,6 +373,7 @@ mod tests {
         check(ClientError::Broken("x".into()), Exit::TryAgain);
         check(ClientError::Unreadable { reason: "x".into() }, Exit::Failed);
         check(ClientError::BadPath, Exit::Usage);
+        check(ClientError::BadAuthorities("x".into()), Exit::Usage);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `memnode watch`: what happens on a node, line by line as it happens.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -23,6 +24,9 @@ pub(super) struct WatchArgs {
     /// Another node, such as http://node-2:8000; default: the one on this machine's file
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
+    /// Certificates (PEM) of who vouches for a node of https; default: whom this system trusts
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(super) ca: Option<PathBuf>,
     /// Only memories of this namespace; may be repeated; default: all
     #[arg(long = "in", value_name = "NAMESPACE")]
     pub(super) namespaces: Vec<String>,
@@ -60,7 +64,7 @@ async fn open(call: &Call, args: &WatchArgs, last_id: Option<&str>) -> Result<Fe
     let client = match &args.url {
         Some(url) => {
             let key = call.config.auth.api_key.as_ref().map(|key| key.expose().to_owned());
-            ApiClient::tcp(url, key)?
+            ApiClient::tcp(url, key, args.ca.as_deref())?
         }
         None => {
             let path = &call.config.store.path;

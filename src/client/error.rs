@@ -32,6 +32,9 @@ pub enum ClientError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is nothing to hold the certificate of a node against.
+    #[error("no certificate can be believed: {0}")]
+    BadAuthorities(String),
     /// A request that cannot be written down.
     #[error("the request holds a character that a path cannot hold")]
     BadPath,
@@ -49,6 +52,7 @@ impl ClientError {
             ClientError::Unreachable { .. }
             | ClientError::Broken(_)
             | ClientError::Unreadable { .. }
+            | ClientError::BadAuthorities(_)
             | ClientError::BadPath => None,
         }
     }

@@ -2,21 +2,17 @@
 
 use futures::{SinkExt, StreamExt};
 use hyper::Method;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::{ApiClient, CONNECT_TIMEOUT, ClientError, Payload, Refusal, Target, build, connect};
+use super::{
+    ApiClient, CONNECT_TIMEOUT, ClientError, Payload, Refusal, Stream, Target, build, connect,
+};
 
 /// Largest event, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
-
-/// A connection's two directions.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Events as they come.
 pub struct Feed(WebSocketStream<Box<dyn Stream>>);
@@ -33,7 +29,7 @@ impl ApiClient {
             Target::Address(address) => {
                 address.sign(&mut request);
                 let host = request.headers()[hyper::header::HOST].to_str().unwrap_or_default();
-                (Box::new(address.connect().await?), host.to_owned())
+                (address.connect().await?, host.to_owned())
             }
             Target::Router(_) => return Err(ClientError::BadPath),
         };

@@ -5,6 +5,7 @@
 mod address;
 mod error;
 mod feed;
+mod secure;
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,11 @@ const LINE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How long a node may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection's two directions.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 /// A way to call one node. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiClient(Target);
@@ -70,11 +76,17 @@ impl ApiClient {
     }
 
     /// Calls the node at an address such as `http://node-2:8000`, with an API key if there is one.
+    /// One of `https` must have a certificate that leads to one in the file `authorities`, or
+    /// where none is named to one that the system trusts.
     ///
     /// # Errors
-    /// [`ClientError::BadPath`] for another address.
-    pub fn tcp(url: &str, api_key: Option<String>) -> Result<Self, ClientError> {
-        Ok(ApiClient(Target::Address(Address::new(url, api_key)?)))
+    /// [`ClientError::BadPath`] for another address; `BadAuthorities`.
+    pub fn tcp(
+        url: &str,
+        api_key: Option<String>,
+        authorities: Option<&Path>,
+    ) -> Result<Self, ClientError> {
+        Ok(ApiClient(Target::Address(Address::new(url, api_key, authorities)?)))
     }
 
     /// Calls a router in this process.

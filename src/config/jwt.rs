@@ -30,6 +30,9 @@ pub struct JwtIssuer {
     pub algorithm: JwtAlgorithm,
     /// Where the keys come from.
     pub keys: JwtKeys,
+    /// A file with the certificates of who vouches for the address of a set, in PEM form, in place
+    /// of the public authorities.
+    pub jwks_ca: Option<PathBuf>,
     /// How far `exp` and `nbf` may be off; at most 10 minutes.
     pub leeway: Duration,
     /// The claim that names the namespaces that a token is limited to, if tokens are.
@@ -87,6 +90,7 @@ struct Written {
     secret_file: Option<String>,
     jwks_file: Option<String>,
     jwks_url: Option<String>,
+    jwks_ca_file: Option<String>,
     leeway: Option<String>,
     namespace_claim: Option<String>,
 }
@@ -130,6 +134,11 @@ fn issuer(written: Written, directories: &Directories) -> Option<JwtIssuer> {
     if (algorithm == JwtAlgorithm::Hs256) != matches!(keys, JwtKeys::SecretFile(_)) {
         return None;
     }
+    let jwks_ca = match written.jwks_ca_file {
+        Some(_) if !matches!(keys, JwtKeys::JwksUrl(_)) => return None,
+        Some(text) => Some(directories.expand(&text)?),
+        None => None,
+    };
     let leeway = match written.leeway {
         Some(text) => parse::duration(&text, Duration::ZERO..=LEEWAY_MAX)?,
         None => LEEWAY,
@@ -144,6 +153,7 @@ fn issuer(written: Written, directories: &Directories) -> Option<JwtIssuer> {
         audience,
         algorithm,
         keys,
+        jwks_ca,
         leeway,
         namespace_claim: written.namespace_claim,
     })
@@ -178,6 +188,9 @@ impl Show for JwtIssuers {
                 "issuer": one.issuer, "audience": one.audience,
                 "algorithm": one.algorithm.name(), key: place, "leeway": one.leeway.show(),
             });
+            if let Some(path) = &one.jwks_ca {
+                shown["jwks_ca_file"] = json!(path.to_string_lossy());
+            }
             if let Some(claim) = &one.namespace_claim {
                 shown["namespace_claim"] = json!(claim);
             }
@@ -213,6 +226,8 @@ mod tests {
         assert_eq!(listed.0[0].audience, ["a", "b"]);
         assert!(with(|one| one["jwks_url"] = json!("http://127.0.0.1:1/k")).is_some());
         assert!(with(|one| one["leeway"] = json!("0s")).is_some());
+        let vouched = with(|one| one["jwks_ca_file"] = json!("~/ca.pem")).unwrap();
+        assert_eq!(vouched.0[0].jwks_ca.as_deref(), Some(std::path::Path::new("/home/ada/ca.pem")));
         assert_eq!(read("[]"), Some(JwtIssuers::default()));
     }
 
@@ -246,6 +261,11 @@ mod tests {
                 one["algorithm"] = json!(algorithm);
             }
         };
+        let aimless = |one: &mut Value| {
+            secret("HS256")(one);
+            one["jwks_ca_file"] = json!("/ca.pem");
+        };
+        assert_eq!(with(aimless), None, "nothing is fetched");
         assert!(with(secret("HS256")).is_some() && with(secret("RS256")).is_none());
         for text in ["", "{}", "[1]", "null", "[{}]"] {
             assert_eq!(read(text), None, "{text}");

@@ -11,6 +11,7 @@ pub mod disk;
 pub mod embedder;
 pub mod events;
 pub mod history;
+pub mod https;
 pub mod nats;
 pub mod node;
 pub mod proxy;

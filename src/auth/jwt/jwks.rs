@@ -8,6 +8,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicK
 use jsonwebtoken::{AlgorithmFamily, DecodingKey};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::config::JwtAlgorithm;
 
@@ -58,16 +59,23 @@ impl Jwks {
         Ok(set)
     }
 
-    /// From an address, once a key is needed.
-    pub(super) fn of_url(url: &str, algorithm: JwtAlgorithm) -> Self {
+    /// From an address, once a key is needed. Whoever answers is vouched for by one of the
+    /// certificates in the file `ca`, or by a public authority where there is none.
+    pub(super) fn of_url(
+        url: &str,
+        ca: Option<&Path>,
+        algorithm: JwtAlgorithm,
+    ) -> Result<Self, String> {
+        let roots = ca.map_or(Ok(RootCerts::WebPki), roots)?;
         let agent = ureq::Agent::config_builder()
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
             .timeout_global(Some(FETCH_TIMEOUT))
             // Keys come from where the settings say, and from nowhere else.
             .max_redirects(0)
             .user_agent(concat!("memnode/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Jwks::at(Place::Url { url: url.to_owned(), agent }, algorithm)
+        Ok(Jwks::at(Place::Url { url: url.to_owned(), agent }, algorithm))
     }
 
     fn at(place: Place, algorithm: JwtAlgorithm) -> Self {
@@ -119,6 +127,23 @@ impl Jwks {
         let (place, algorithm) = (self.place.clone(), self.algorithm);
         let reading = tokio::task::spawn_blocking(move || read(&place, algorithm));
         reading.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+}
+
+fn roots(path: &Path) -> Result<RootCerts, String> {
+    let unusable = |reason: &str| format!("{}: {reason}", path.display());
+    let bytes = super::read(path)?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&bytes) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
+            Ok(_) => {}
+            Err(error) => return Err(unusable(&error.to_string())),
+        }
+    }
+    match certificates.is_empty() {
+        true => Err(unusable("it holds no certificate in PEM form")),
+        false => Ok(RootCerts::new_with_certs(&certificates)),
     }
 }
 

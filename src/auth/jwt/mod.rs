@@ -169,7 +169,10 @@ impl Issuer {
             JwtKeys::JwksFile(path) => {
                 Keys::Set(Jwks::of_file(path, config.algorithm).map_err(fail)?)
             }
-            JwtKeys::JwksUrl(url) => Keys::Set(Jwks::of_url(url, config.algorithm)),
+            JwtKeys::JwksUrl(url) => {
+                let set = Jwks::of_url(url, config.jwks_ca.as_deref(), config.algorithm);
+                Keys::Set(set.map_err(fail)?)
+            }
         };
         let mut validation = Validation::new(algorithm(config.algorithm));
         validation.set_issuer(&[&config.issuer]);

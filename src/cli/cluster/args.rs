@@ -1,5 +1,7 @@
 //! The arguments of `memnode cluster`.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 /// What to do about the cluster.
@@ -16,6 +18,9 @@ pub(in crate::cli) enum ClusterCommand {
         /// Addresses of nodes, such as http://node-2:8000; one alone is compared with this node
         #[arg(value_name = "URL", required = true, num_args = 1..=32)]
         urls: Vec<String>,
+        /// Certificates (PEM) of who vouches for nodes of https; default: whom this system trusts
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
     },
     /// Make this file part of another cluster; its node must be stopped
     Join {

@@ -1,6 +1,7 @@
 //! `memnode cluster compare`: whether nodes hold the same.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use hyper::Method;
 use serde_json::json;
@@ -37,14 +38,18 @@ enum Verdict {
     Diverged(Vec<u16>),
 }
 
-pub(super) async fn run(call: &Call, urls: &[String]) -> Result<(), Failure> {
+pub(super) async fn run(
+    call: &Call,
+    urls: &[String],
+    authorities: Option<&Path>,
+) -> Result<(), Failure> {
     let mut nodes = Vec::with_capacity(urls.len() + 1);
     if let [_] = urls {
         let answer = ask(call, Need::StoreOnly, Method::GET, DIGEST, Payload::Empty).await?;
         nodes.push(Held { name: "this node".to_owned(), digest: read(&answer)? });
     }
     for url in urls {
-        let digest = call.until_stopped(fetch(call, url)).await?;
+        let digest = call.until_stopped(fetch(call, url, authorities)).await?;
         nodes.push(Held { name: url.clone(), digest });
     }
     let Some((first, others)) = nodes.split_first() else { return Ok(()) };
@@ -62,10 +67,13 @@ pub(super) async fn run(call: &Call, urls: &[String]) -> Result<(), Failure> {
     )))
 }
 
-async fn fetch(call: &Call, url: &str) -> Result<Digest, Failure> {
+async fn fetch(call: &Call, url: &str, authorities: Option<&Path>) -> Result<Digest, Failure> {
     let key = call.config.auth.api_key.as_ref().map(|key| key.expose().to_owned());
-    let client = ApiClient::tcp(url, key).map_err(|_| {
-        Failure::Usage(format!("{url} is not the address of a node, such as http://node-2:8000"))
+    let client = ApiClient::tcp(url, key, authorities).map_err(|error| match error {
+        ClientError::BadPath => Failure::Usage(format!(
+            "{url} is not the address of a node, such as http://node-2:8000"
+        )),
+        other => other.into(),
     })?;
     client.json(Method::GET, DIGEST, Payload::Empty).await.map_err(|error| match error {
         error @ (ClientError::Refused(_) | ClientError::Unreadable { .. }) => error.into(),

@@ -22,7 +22,7 @@ pub(super) async fn run(call: &Call, command: ClusterCommand) -> Result<(), Fail
         ClusterCommand::Init => init(call).await,
         ClusterCommand::Status => status(call).await,
         ClusterCommand::Digest => digest(call).await,
-        ClusterCommand::Compare { urls } => compare::run(call, &urls).await,
+        ClusterCommand::Compare { urls, ca } => compare::run(call, &urls, ca.as_deref()).await,
         ClusterCommand::Join { id, yes } => join(call, &id, yes).await,
         ClusterCommand::Forget { node } => forget(call, &node).await,
         ClusterCommand::Snapshot => snapshot(call).await,

@@ -109,7 +109,7 @@ pub(super) const SETTINGS: &[Setting] = &[
             "JSON",
             "up to 16 issuers, each named once, with issuer, audience, algorithm (RS256, ES256, \
              EdDSA or HS256) and one of public_key_file, jwks_file and jwks_url (https), or \
-             secret_file for HS256; perhaps leeway and namespace_claim",
+             secret_file for HS256; perhaps leeway, namespace_claim and jwks_ca_file",
         ),
         "Issuers whose tokens are accepted, as JSON; default: none",
     ),

@@ -45,6 +45,7 @@ fn config(algorithm: JwtAlgorithm, keys: JwtKeys) -> JwtIssuer {
         audience: vec!["memnode".to_owned(), "other-name".to_owned()],
         algorithm,
         keys,
+        jwks_ca: None,
         leeway: Duration::from_secs(60),
         namespace_claim: None,
     }
