@@ -80,6 +80,7 @@ mod rest_rerank;
 mod rest_search;
 mod rest_transfer;
 mod restore;
+mod search_trouble;
 mod secrets;
 mod smoke;
 mod soak;

@@ -67,6 +67,40 @@ fn a_file_moves_to_another_model_under_a_running_server() {
 }
 
 #[test]
+fn searches_go_on_right_through_the_change_of_model() {
+    let place = filled();
+    let server = place.serve().ready();
+    let client = server.client();
+    client.post("/api/memories", json!({"content": "gamma came in last"})).expect(200);
+    let stub = Stub::until(100);
+    let moved = stub.at(&place);
+    let mut moving = start(&moved);
+    eventually("some texts are moved", || (stub.answered() >= 100).then_some(()));
+
+    // Vectors of 384 numbers become vectors of 8: every answer comes from one kind, whole.
+    let dimension = || {
+        let health = client.get("/api/health/detailed").expect(200).value();
+        health["storage"]["embedding_dimension"].as_u64()
+    };
+    assert_eq!(dimension(), Some(384));
+    stub.gate.open(usize::MAX);
+    let mut is_moved = false;
+    while !is_moved {
+        is_moved = dimension() == Some(DIMENSION as u64);
+        for mode in ["semantic", "hybrid"] {
+            for exact in [false, true] {
+                let body = json!({"query": "gamma came in last", "mode": mode, "exact": exact});
+                let found = client.post("/api/search", body).expect(200).value();
+                assert_eq!(found["results"].as_array().map(Vec::len), Some(10), "{found}");
+                let first = &found["results"][0]["memory"]["content"];
+                assert_eq!(first, "gamma came in last", "{mode}, exact: {exact}");
+            }
+        }
+    }
+    assert!(moving.wait().expect("ours").success());
+}
+
+#[test]
 fn a_move_that_is_killed_is_taken_up_where_it_was() {
     let place = filled();
     let stub = Stub::until(150);
