@@ -93,11 +93,12 @@ class Lance:
 
 
 class LanceIndexed(Lance):
-    """The same with the index that `create_index` makes, and one of the tags."""
+    """The same with the index that LanceDB makes unless told otherwise, and one of the tags."""
 
     def finish(self):
-        self.table.create_index(metric="cosine")
-        self.table.create_scalar_index("tags", index_type="LABEL_LIST")
+        from lancedb.index import IvfPq, LabelList
+        self.table.create_index("vector", config=IvfPq(distance_type="cosine"))
+        self.table.create_index("tags", config=LabelList())
 
     def query(self, vector):
         # Without a second look at the vectors themselves its recall is far lower.

@@ -8,7 +8,8 @@ The queries, by class:
 - `facets`: two facets of debtags in words; relevant is what carries both of them;
 - `purpose`: a package's short description, which its memory does not hold;
 - `name`: a package's name, or its parts without one of them;
-- `misspelt`: a name with a letter lost, doubled or swapped with the next.
+- `misspelt`: a name with a letter lost, doubled or swapped with the next;
+- `misspelt-start`: the same among its first two letters.
 """
 
 import argparse
@@ -24,7 +25,8 @@ TOLD = {"accessibility", "admin", "biology", "culture", "field", "game", "hardwa
         "mail", "network", "office", "protocol", "science", "security", "sound", "use", "web",
         "works-with", "works-with-format"}
 RELEVANT_MAX = 40
-QUERY_COUNT = {"facets": 300, "purpose": 300, "name": 120, "misspelt": 120}
+QUERY_COUNT = {"facets": 300, "purpose": 300, "name": 120, "misspelt": 120,
+               "misspelt-start": 120}
 
 
 def paragraphs(path):
@@ -79,8 +81,8 @@ def facets(chosen, generator):
             yield text, sorted(both)
 
 
-def misspelt(name, generator):
-    at = generator.randrange(2, len(name) - 1)
+def misspelt(name, generator, places):
+    at = generator.choice(places)
     return generator.choice([
         name[:at] + name[at + 1:],
         name[:at] + name[at] + name[at:],
@@ -90,6 +92,8 @@ def misspelt(name, generator):
 
 def queries(chosen, generator):
     names = sorted(chosen)
+    # Of its own, so that the other questions stay what they were.
+    starts = random.Random(SEED)
     for text, relevant in facets(chosen, generator):
         yield "facets", text, relevant
     for name in names:
@@ -100,7 +104,8 @@ def queries(chosen, generator):
             same = [other for other in names if set(kept) <= set(other.split("-"))]
             yield "name", "-".join(kept), same
         if re.fullmatch(r"[a-z]{6,14}", name):
-            yield "misspelt", misspelt(name, generator), [name]
+            yield "misspelt", misspelt(name, generator, range(2, len(name) - 1)), [name]
+            yield "misspelt-start", misspelt(name, starts, range(2)), [name]
 
 
 def main():
