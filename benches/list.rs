@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use common::{SEED, percentile, table, texts};
 use memnode::memory::time_phrase::TimeRange;
-use memnode::memory::{ContentHash, Filter, Namespace, NamespaceSet, TagMatch, normalise_tags};
-use memnode::store::{PageEnd, Reader, Store, StoreError, StoreOptions, Writer};
+use memnode::memory::{
+    ContentHash, Filter, Namespace, NamespaceSet, PageEnd, TagMatch, normalise_tags,
+};
+use memnode::store::{Reader, Store, StoreError, StoreOptions, Writer};
 use memnode_cluster::{CreateValues, Embedding, NodeName, OpKind};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
