@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod browser_access;
 mod browser_away;
+mod browser_lists;
 mod browser_pages;
 mod browser_walk;
 mod cli_cluster;

@@ -184,6 +184,28 @@ fn a_meaning_ranks_what_the_time_leaves() {
 }
 
 #[test]
+fn pages_of_a_time_part_it() {
+    let (_server, client) = serve();
+    let memory = |n| json!({"content": format!("m{n}"), "created_at_iso": "2014-05-06T07:08:09Z"});
+    import(&client, &(0..25).map(memory).collect::<Vec<_>>());
+    let mut seen = Vec::new();
+    let mut cursor = Value::Null;
+    while seen.is_empty() || !cursor.is_null() {
+        let found = by_time(&client, json!({"query": "2014", "n_results": 10, "cursor": cursor}));
+        seen.extend(contents(&found));
+        cursor = found["next_cursor"].clone();
+    }
+    seen.sort_unstable();
+    let mut expected: Vec<String> = (0..25).map(|n| format!("m{n}")).collect();
+    expected.sort_unstable();
+    assert_eq!(seen, expected);
+    let ranked = json!({"query": "2014", "semantic_query": "cats", "cursor": "x"});
+    client.post("/api/search/by-time", ranked).expect_problem(400, "invalid_query");
+    let unread = json!({"query": "2014", "cursor": "x"});
+    assert_eq!(client.post("/api/search/by-time", unread).status, 422);
+}
+
+#[test]
 fn a_phrase_that_is_no_time_is_quoted_in_the_refusal() {
     let (_server, client) = serve();
     for phrase in ["maybe", "", " ", "the other day perhaps", "2024-02-30", "in 5 parsecs"] {

@@ -340,6 +340,8 @@ pub struct TimeSearchRequest {
     /// Ranks the memories of that time by meaning.
     #[schema(max_length = 16384)]
     semantic_query: Option<String>,
+    /// Where the page before ended (`next_cursor`); not with `semantic_query`.
+    cursor: Option<String>,
     /// The IANA time zone in which phrases are read; that of the node when absent.
     #[schema(max_length = 100)]
     tz: Option<String>,
@@ -381,8 +383,14 @@ pub async fn by_time(
     let started = state.service.uptime();
     let filter = body.filter(&state.service, &namespaces)?;
     let limit = body.n_results;
+    let cursor = body.cursor.filter(|cursor| !cursor.is_empty());
     let answer = match body.semantic_query.filter(|text| !text.trim().is_empty()) {
-        None => state.service.search_newest(&who, filter, limit, None, "time").await?,
+        None => state.service.search_newest(&who, filter, limit, cursor, "time").await?,
+        Some(_) if cursor.is_some() => {
+            return Err(Problem::bad_query(
+                "leave out `cursor` or `semantic_query`: ranks have no pages",
+            ));
+        }
         Some(text) => {
             let query =
                 SearchQuery { mode: SearchMode::Semantic, ..SearchQuery::new(text, limit, filter) };

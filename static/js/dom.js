@@ -33,6 +33,18 @@ export function show(element, ...children) {
   return element;
 }
 
+/** Changes what is in an element, and leaves the focus on what is the same as before. */
+export function steady(element, change) {
+  const held = element.contains(document.activeElement) ? document.activeElement : null;
+  const part = (one) => one.closest("[data-part]")?.dataset.part;
+  const before = held && [held.className, held.getAttribute("href"), held.textContent, part(held)].join();
+  change();
+  if (!held || held.isConnected) return;
+  const same = (one) =>
+    [one.className, one.getAttribute("href"), one.textContent, part(one)].join() === before;
+  [...element.querySelectorAll(held.localName)].find(same)?.focus({ preventScroll: true });
+}
+
 /** Calls later, once, after the last of many requests to. */
 export function debounce(call, milliseconds) {
   let timer = 0;

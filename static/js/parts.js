@@ -1,6 +1,6 @@
 // Parts that several pages show.
 
-import { h, show } from "./dom.js";
+import { h, show, steady } from "./dom.js";
 import { ago, dateTime, t } from "./i18n.js";
 import { icon } from "./icons.js";
 import { marked } from "./words.js";
@@ -44,6 +44,17 @@ export const failure = (error) =>
 /** The head of a page. */
 export const heading = (title, ...beside) =>
   h("div", { class: "heading" }, h("h1", {}, title), h("div", { class: "beside" }, beside));
+
+/** A table in a frame that scrolls by itself. */
+export const grid = (label, heads, rows) =>
+  h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+    h("table", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
+      h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell) => h("td", {}, cell)))))));
+
+/** The end of a list that may go on: how much of it is shown, and what shows more. */
+export const further = (said, onmore, label = t("action.more")) =>
+  h("div", { class: "further" }, h("p", { class: "muted" }, said),
+    onmore && button(label, { onclick: onmore }));
 
 /** Says something at the edge of the page for a while, with something to do about it. */
 export function toast(message, { action, onaction, kind = "", ms = 7000 } = {}) {
@@ -105,7 +116,7 @@ export function loader(place) {
     place.setAttribute("aria-busy", "true");
     try {
       const found = await work();
-      if (mine === turn) show(place, render(found));
+      if (mine === turn) steady(place, () => show(place, render(found)));
     } catch (error) {
       if (mine === turn && error.name !== "AbortError") show(place, failure(error));
     } finally {

@@ -3,7 +3,7 @@
 import { h, show } from "../dom.js";
 import { number, t } from "../i18n.js";
 import { get, key, post, send, write } from "../net.js";
-import { askForm, button, field, heading, loader, toast, when } from "../parts.js";
+import { askForm, button, field, further, grid, heading, loader, toast, when } from "../parts.js";
 import { icon } from "../icons.js";
 
 const PAGE_COUNT = 50;
@@ -17,12 +17,6 @@ export function accessView() {
 }
 
 const seconds = (iso) => Date.parse(iso) / 1000;
-
-/** A table in a frame that scrolls by itself. */
-const grid = (label, heads, rows) =>
-  h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
-    h("table", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
-      h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell) => h("td", {}, cell)))))));
 
 function keysPanel() {
   const place = h("div", { class: "keys" });
@@ -124,14 +118,15 @@ function limitsPanel() {
 
 function auditPanel() {
   const place = h("div", { class: "audit" });
-  const more = h("div", { class: "actions" });
+  const more = h("div", {});
   const load = loader(place);
   let query = {};
   let entries = [];
   const look = (cursor) => load(() => get("/api/admin/audit", { ...query, limit: PAGE_COUNT, cursor }),
     (page) => {
       entries = cursor ? [...entries, ...page.entries] : page.entries;
-      show(more, page.next_cursor && button(t("audit.older"), { onclick: () => look(page.next_cursor) }));
+      const older = page.next_cursor && (() => look(page.next_cursor));
+      show(more, older && further(t("list.shown", { shown: entries.length }), older, t("audit.older")));
       return auditTable(entries);
     });
   const onsubmit = (event) => {

@@ -1,17 +1,25 @@
 // The nodes of the cluster as this one sees them.
 
-import { h, s, show } from "../dom.js";
-import { duration, number, t } from "../i18n.js";
+import { debounce, h, s, show, steady } from "../dom.js";
+import { dateTime, duration, number, t } from "../i18n.js";
 import { icon } from "../icons.js";
+import { isNews, onEvent } from "../live.js";
 import { get } from "../net.js";
-import { failure, heading, when } from "../parts.js";
+import { failure, further, grid, heading, loader, memoryLink, when } from "../parts.js";
 
 const LOOK_MS = 2000;
 /** Points of a sparkline: four minutes. */
 const POINT_COUNT = 120;
+/** Lost values that are shown at a time. */
+const LOST_COUNT = 20;
+/** Characters of a lost value. */
+const VALUE_CHARS = 120;
+const REFRESH_MS = 1000;
 
 /** How many writes each node lacked, at each look. */
 const lags = new Map();
+/** The nodes whose applied writes are shown. */
+const unfolded = new Set();
 
 /** The page; it looks again for as long as it is shown. */
 export function clusterView() {
@@ -25,7 +33,7 @@ export function clusterView() {
       note(found);
       show(head, title(found));
       show(alarms, found.alarms.map(alarm));
-      show(nodes, found.nodes.map((node) => card(node, found)));
+      steady(nodes, () => show(nodes, found.nodes.map((node) => card(node, found))));
     } catch (error) {
       show(alarms, failure(error));
     }
@@ -33,11 +41,53 @@ export function clusterView() {
   };
   let timer = 0;
   look();
+  const lost = lostPanel();
   const leave = () => {
     gone = true;
     clearTimeout(timer);
+    lost.leave();
   };
-  return { page: h("div", { class: "column wide" }, head, alarms, nodes), leave };
+  return { page: h("div", { class: "column wide" }, head, alarms, nodes, lost.panel), leave };
+}
+
+/** Values that lost against concurrent writes, newest first; of all memories. */
+function lostPanel() {
+  const place = h("div", { class: "lost" });
+  const end = h("div", {});
+  const load = loader(place);
+  let all = [];
+  const look = (before) => load(() => get("/api/conflicts", { limit: LOST_COUNT, before }), (page) => {
+    all = before ? [...all, ...page.conflicts] : page.conflicts;
+    const older = page.next_before && (() => look(page.next_before));
+    show(end, older && further(t("list.shown", { shown: all.length }), older));
+    return lostTable(all);
+  });
+  const later = debounce(() => look(), REFRESH_MS);
+  // Whoever reads older ones is left to it.
+  const untold = onEvent((name) => isNews(name) && all.length <= LOST_COUNT && later());
+  look();
+  const panel = h("section", { class: "panel after" }, h("h2", {}, t("memory.conflicts")), place, end);
+  return { panel, leave: () => {
+    untold();
+    later.stop();
+  } };
+}
+
+function lostTable(conflicts) {
+  if (conflicts.length === 0) return h("p", { class: "muted" }, t("cluster.lost.none"));
+  const value = ({ field, value: given }) => {
+    if (field.endsWith("_at")) return dateTime(given);
+    const words = typeof given === "string" ? given : JSON.stringify(given);
+    return words.length > VALUE_CHARS ? `${words.slice(0, VALUE_CHARS)}…` : words;
+  };
+  const node = (write) => h("span", { class: "origin", title: write }, write.split("~")[0]);
+  const row = (one) => [
+    h("a", { class: "link", href: memoryLink(one) }, h("code", {}, one.content_hash.slice(0, 12))),
+    one.field, value(one), node(one.loser), node(one.winner), when(one.at)];
+  const heads = [t("memory.title"), t("memory.part"), t("memory.lost"), t("memory.from"),
+    t("memory.winner"), t("memory.at")];
+  return [h("p", { class: "muted" }, t("cluster.lost")),
+    grid(t("memory.conflicts"), heads, conflicts.map(row))];
 }
 
 function note({ nodes, origins }) {
@@ -82,7 +132,7 @@ function card(node, found) {
   const lacks = node.this
     ? found.origins.reduce((sum, origin) => sum + origin.lag_ops, 0)
     : node.lacks_ops;
-  return h("li", { class: `node ${up ? "up" : "down"}` },
+  return h("li", { class: `node ${up ? "up" : "down"}`, "data-part": node.node },
     h("div", { class: "node-head" }, h("i", { class: "dot" }), h("h2", {}, node.node),
       node.this && h("span", { class: "badge" }, t("cluster.this")),
       h("span", { class: "push" }),
@@ -101,13 +151,14 @@ function card(node, found) {
       fact(t("cluster.disk"), node.disk_percent === null ? null : `${node.disk_percent} %`),
       fact(t("cluster.embedder"), node.embedder),
       fact(t("cluster.version"), node.version)),
-    applied(node.this ? found.applied : node.applied));
+    applied(node.node, node.this ? found.applied : node.applied));
 }
 
-function applied(vector) {
+function applied(name, vector) {
   const rows = Object.entries(vector);
   const range = ([low, high]) => (low === high ? `${low}` : `${low}–${high}`);
-  return h("details", { class: "applied" },
+  const ontoggle = (event) => (event.target.open ? unfolded.add(name) : unfolded.delete(name));
+  return h("details", { class: "applied", open: unfolded.has(name), ontoggle },
     h("summary", {}, t("cluster.applied", { count: rows.length })),
     h("dl", {}, rows.map(([origin, ranges]) =>
       h("div", {}, h("dt", {}, origin), h("dd", {}, ranges.map(range).join(", "))))));

@@ -1,6 +1,6 @@
 // What changes, as it changes: which memory, on which node, and how late it was heard of here.
 
-import { h, show } from "../dom.js";
+import { h, show, steady } from "../dom.js";
 import { duration, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { isChange, liveState, onEvent } from "../live.js";
@@ -76,7 +76,7 @@ function feed() {
     list.dataset.shown = "true";
     frozen = paused ? (frozen ?? [...changes]) : null;
     const shown = frozen ?? changes;
-    show(list, shown.map(entry));
+    steady(list, () => show(list, shown.map(entry)));
     list.hidden = shown.length === 0;
     const nothing = list.parentElement?.querySelector(".empty");
     if (nothing) nothing.hidden = shown.length > 0;

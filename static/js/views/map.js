@@ -7,14 +7,16 @@ import { day, t } from "../i18n.js";
 import { hue, inside, nearest } from "../geometry.js";
 import { isNews, onEvent } from "../live.js";
 import { get, post } from "../net.js";
-import { button, empty, failure, heading, memoryLink, segments, toast } from "../parts.js";
+import {
+  button, empty, failure, further, heading, memoryLink, segments, toast,
+} from "../parts.js";
 import { go } from "../router.js";
 import { isDark, namespace } from "../settings.js";
 
 /** How near the pointer must come, in pixels. */
 const REACH = 10;
-/** How many of the chosen are listed. */
-const LISTED_MAX = 100;
+/** How many of the chosen are listed at a time. */
+const LISTED_COUNT = 100;
 /** How many names a legend gives. */
 const LEGEND_COUNT = 9;
 /** Degrees between hues, so that any few in a row are far apart. */
@@ -236,11 +238,19 @@ function showTip(tip, state, index, canvas) {
 function choose(state, board, chosen, draw) {
   state.chosen = chosen && chosen.size > 0 ? chosen : null;
   const points = state.chosen ? [...state.chosen].map((index) => state.points[index]) : state.points;
-  const listed = [...points].sort((a, b) => b.created_at - a.created_at).slice(0, LISTED_MAX)
-    .map((point) => ({ ...point, content: point.preview }));
   show(board.count, h("h2", {}, state.chosen ? t("map.chosen", { count: points.length }) : t("map.newest")));
-  show(board.list, points.length === 0
-    ? empty(t("search.empty"), t("search.empty.hint"))
-    : cards(listed, new Set(), t("map.list")));
+  listPoints(board.list, [...points].sort((a, b) => b.created_at - a.created_at), LISTED_COUNT);
   draw();
+}
+
+/** Shows so many of the points, and a way to more. */
+function listPoints(place, points, count) {
+  if (points.length === 0) return show(place, empty(t("search.empty"), t("search.empty.hint")));
+  const listed = points.slice(0, count).map((point) => ({ ...point, content: point.preview }));
+  const more = () => {
+    listPoints(place, points, count + LISTED_COUNT);
+    place.querySelectorAll(".card-text")[count]?.focus();
+  };
+  return show(place, cards(listed, new Set(), t("map.list")),
+    points.length > count && further(t("list.of", { shown: count, total: points.length }), more));
 }

@@ -4,20 +4,22 @@ import { debounce, h, s, show } from "../dom.js";
 import { bytes, day, number, t } from "../i18n.js";
 import { isNews, onEvent } from "../live.js";
 import { get } from "../net.js";
-import { empty, heading, loader, searchLink, segments, tagLink } from "../parts.js";
+import { empty, further, heading, loader, searchLink, segments, tagLink } from "../parts.js";
 import { go } from "../router.js";
 import { namespace } from "../settings.js";
 
 const WIDTH = 1000;
 const HEIGHT = 150;
+/** How many tags are shown at first, and how many more at a time. */
 const TAG_COUNT = 80;
+const TAG_STEP = 400;
 const REFRESH_MS = 1000;
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** The page. */
 export function overviewView() {
   const scope = { namespace: namespace() };
-  const state = { period: "quarter" };
+  const state = { period: "quarter", tagCount: TAG_COUNT };
   const totals = h("section", { class: "tiles", "aria-label": t("overview.totals") });
   const graph = h("section", { class: "panel" });
   const labels = h("div", { class: "two" });
@@ -32,7 +34,8 @@ export function overviewView() {
   const run = () => {
     loads[0](() => get("/api/analytics/overview", scope), tiles);
     showGraph();
-    loads[2](() => Promise.all([get("/api/tags", scope), get("/api/types", scope)]), clouds);
+    loads[2](() => Promise.all([get("/api/tags", scope), get("/api/types", scope)]),
+      (found) => clouds(found, state));
   };
   const later = debounce(run, REFRESH_MS);
   run();
@@ -140,8 +143,9 @@ function brushable(picture, count, say, open) {
   return area;
 }
 
-function clouds([{ tags }, { types }]) {
-  const shown = tags.slice(0, TAG_COUNT);
+/** The most common tags, and a way to the others. */
+function cloud(place, tags, state) {
+  const shown = tags.slice(0, state.tagCount);
   const most = Math.max(1, ...shown.map(({ count }) => count));
   const tag = ({ tag: name, count }) => {
     const link = tagLink(name, count);
@@ -150,6 +154,18 @@ function clouds([{ tags }, { types }]) {
     return link;
   };
   const sorted = [...shown].sort((a, b) => a.tag.localeCompare(b.tag));
+  const more = () => {
+    state.tagCount += TAG_STEP;
+    cloud(place, tags, state);
+    place.querySelector("a").focus();
+  };
+  return show(place, h("h2", {}, t("overview.tags")),
+    shown.length ? h("p", { class: "cloud" }, sorted.map(tag)) : empty(t("tags.none")),
+    tags.length > shown.length
+      && further(t("list.of", { shown: shown.length, total: tags.length }), more));
+}
+
+function clouds([{ tags }, { types }], state) {
   const all = types.reduce((sum, { count }) => sum + count, 0) || 1;
   const type = ({ memory_type: name, count }) => {
     const share = h("span", { class: "share", "aria-hidden": "true" });
@@ -160,8 +176,7 @@ function clouds([{ tags }, { types }]) {
     return h("li", {}, share, label, h("span", { class: "count" }, number(count)));
   };
   return [
-    h("section", { class: "panel" }, h("h2", {}, t("overview.tags")),
-      shown.length ? h("p", { class: "cloud" }, sorted.map(tag)) : empty(t("tags.none"))),
+    cloud(h("section", { class: "panel" }), tags, state),
     h("section", { class: "panel" }, h("h2", {}, t("overview.types")),
       types.length ? h("ol", { class: "types" }, types.map(type)) : empty(t("types.none"))),
   ];

@@ -7,45 +7,58 @@ import { icon } from "../icons.js";
 import { keep, kept } from "../keep.js";
 import { isNews, onEvent } from "../live.js";
 import { Away, get, onConnection, post } from "../net.js";
-import { empty, loader, segments } from "../parts.js";
+import { empty, further, loader, segments } from "../parts.js";
 import { replaceQuery } from "../router.js";
 import { namespace } from "../settings.js";
 import { ranked, wanted } from "../words.js";
 import { feedPanel } from "./feed.js";
 
-/** How many results of a search are shown, and how many memories of a list. */
+/** How many results of a search are shown at first and at most, and how many memories of a list
+ *  come at a time. */
 const RESULT_COUNT = 30;
+const RESULT_COUNT_MAX = 100;
 const LIST_COUNT = 100;
 const TYPING_MS = 160;
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
+/** What was found by rank, and how to ask for more: for all of it anew. */
+const best = (found, count) => ({
+  ...found, isRanked: true,
+  next: found.results.length === count && count < RESULT_COUNT_MAX
+    ? { count: Math.min(RESULT_COUNT_MAX, 2 * count) } : null,
+});
+
+/** A part of a list, and where the next begins. */
+const part = (found) => ({ ...found, next: found.next_cursor ? { cursor: found.next_cursor } : null });
+
 /** Asks the node, in the way that fits what is given. Every way takes every filter but one: there
  *  is no list by type and time, so that is a search for nothing in particular. */
-async function ask(query, signal) {
+async function ask(query, signal, { cursor, count = RESULT_COUNT }) {
   const scope = { namespace: query.ns || namespace() };
   const tags = query.tag ? query.tag.split(",") : [];
   const during = query.time || (query.after && `between ${query.after} and ${query.before}`);
   const filters = { ...scope, tz: ZONE, time_filter: during || undefined };
   if (query.near) {
-    return get(`/api/search/similar/${query.near}`, { ...scope, n_results: RESULT_COUNT }, signal);
+    const near = await get(`/api/search/similar/${query.near}`, { ...scope, n_results: count }, signal);
+    return best(near, count);
   }
   if (query.q || (during && query.type)) {
-    return post("/api/search", {
+    return best(await post("/api/search", {
       ...filters, query: query.q || query.type, mode: query.mode || "hybrid", tags,
-      tag_match: "all", memory_type: query.type || undefined, n_results: RESULT_COUNT,
-    }, { signal });
+      tag_match: "all", memory_type: query.type || undefined, n_results: count,
+    }, { signal }), count);
   }
   if (during && tags.length > 0) {
-    const body = { ...filters, tags, match_all: true, n_results: LIST_COUNT };
-    return post("/api/search/by-tag", body, { signal });
+    const body = { ...filters, tags, match_all: true, n_results: LIST_COUNT, cursor };
+    return part(await post("/api/search/by-tag", body, { signal }));
   }
   if (during) {
-    const body = { ...filters, query: during, time_filter: undefined, n_results: LIST_COUNT };
-    return post("/api/search/by-time", body, { signal });
+    const body = { ...filters, query: during, time_filter: undefined, n_results: LIST_COUNT, cursor };
+    return part(await post("/api/search/by-time", body, { signal }));
   }
-  const page = { ...scope, tag: query.tag, tag_match: "all", memory_type: query.type };
+  const page = { ...scope, tag: query.tag, tag_match: "all", memory_type: query.type, cursor };
   const list = await get("/api/memories", { ...page, page_size: LIST_COUNT }, signal);
-  return { results: list.memories, total_found: list.total, search_type: "list" };
+  return part({ ...list, results: list.memories, total_found: list.total, search_type: "list" });
 }
 
 /** Searches what this browser kept, by words. */
@@ -64,9 +77,9 @@ async function askKept(query) {
   return { results: hits, total_found: hits.length, search_type: "offline" };
 }
 
-async function find(query, signal) {
+async function find(query, signal, at = {}) {
   try {
-    const found = await ask(query, signal);
+    const found = await ask(query, signal, at);
     keep(found.results.map((hit) => hit.memory ?? hit));
     return found;
   } catch (error) {
@@ -83,14 +96,25 @@ export function searchView(query) {
   const load = loader(results);
   const filters = h("div", { class: "filters" });
   let running = null;
-  const run = () => {
+  let isDeep = false;
+  const look = (at, before) => {
     running?.abort();
     running = new AbortController();
-    replaceQuery(state);
-    return load(() => find(state, running.signal), (found) => {
-      show(head, summary(state, found));
-      return listed(state, found);
+    return load(() => find(state, running.signal, at), (found) => {
+      const all = at?.cursor ? { ...found, results: [...before.results, ...found.results] } : found;
+      show(head, summary(state, all));
+      return listed(state, all, () => deeper(all));
     });
+  };
+  const deeper = async (before) => {
+    isDeep = true;
+    await look(before.next, before);
+    results.querySelectorAll(".card-text")[before.results.length]?.focus();
+  };
+  const run = () => {
+    isDeep = false;
+    replaceQuery(state);
+    return look();
   };
   const later = debounce(run, TYPING_MS);
   const set = (name, value) => {
@@ -107,7 +131,9 @@ export function searchView(query) {
   const showFilters = () => show(filters, controls(state, set), chips(state, drop));
   showFilters();
   run();
-  const untold = onEvent((name) => isNews(name) && !state.q && !state.near && later());
+  // Who reads further down is not thrown back to the top: the feed shows what is new.
+  const untold = onEvent((name) =>
+    isNews(name) && !state.q && !state.near && (!isDeep || name === "reset") && later());
   const unlinked = onConnection(() => later());
   const leave = () => {
     untold();
@@ -182,11 +208,21 @@ function summary(state, found) {
   ];
 }
 
-function listed(state, found) {
+function listed(state, found, deeper) {
   if (found.results.length > 0) {
-    return cards(found.results, wanted(state.q ?? ""), t("search.results"));
+    return [cards(found.results, wanted(state.q ?? ""), t("search.results")), end(found, deeper)];
   }
   return isAsked(state)
     ? empty(t("search.none"), t("search.none.hint"))
     : empty(t("search.empty"), t("search.empty.hint"));
+}
+
+/** How much of all that is, and more of it. */
+function end(found, deeper) {
+  const shown = found.results.length;
+  if (found.next) {
+    const name = found.isRanked ? "search.best" : found.search_type === "list" ? "list.of" : "list.shown";
+    return further(t(name, { shown, total: found.total_found }), deeper);
+  }
+  return found.isRanked && shown === RESULT_COUNT_MAX && further(t("search.best.end", { shown }));
 }
