@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::browser::{Browser, Kind};
+use crate::common::browser::{Browser, Kind, WIDEST};
 use crate::common::client::Client;
 use crate::common::cluster::Cluster;
 use crate::common::nats::Version;
@@ -12,6 +12,9 @@ use crate::common::rest::store;
 /// Milliseconds until the first paint, and compressed bytes until everything is there.
 const FIRST_PAINT_MS_MAX: f64 = 200.0;
 const BYTES_MAX: f64 = 150.0 * 1024.0;
+/// Of a screen of 3840 pixels: the smallest letters, and how much of the width a page takes.
+const FONT_PIXELS_MIN: f64 = 20.0;
+const WIDTH_SHARE_MIN: f64 = 0.6;
 /// A page and an element that is there once it is filled.
 const PAGES: [(&str, &str); 7] = [
     ("", ".card"),
@@ -58,11 +61,30 @@ fn look_at_all_pages(width: u32) {
             browser.picture(&format!("{name}-{width}-{theme}"));
             let wide = browser.script("return document.documentElement.scrollWidth");
             assert!(wide.as_u64() <= Some(u64::from(width)), "{page} is {wide} wide");
+            if width == WIDEST {
+                uses_the_screen(&browser, page);
+            }
             let found = browser.faults();
             faults.extend(found.into_iter().map(|fault| format!("{theme} {name}: {fault}")));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// On a large screen texts are large, and the page is not a strip in the middle of it.
+fn uses_the_screen(browser: &Browser, page: &str) {
+    let smallest = browser.script(
+        "const texts = [...document.querySelectorAll('main *, nav *')].filter((one) => \
+         one.checkVisibility() && [...one.childNodes].some((node) => \
+         node.nodeType === Node.TEXT_NODE && node.data.trim()));\
+         return Math.min(...texts.map((one) => parseFloat(getComputedStyle(one).fontSize)))",
+    );
+    assert!(smallest.as_f64() >= Some(FONT_PIXELS_MIN), "{page}: letters of {smallest} pixels");
+    let share = browser.script(
+        "const box = document.querySelector('main > *').getBoundingClientRect();\
+         return box.width / (innerWidth - document.querySelector('.rail').offsetWidth)",
+    );
+    assert!(share.as_f64() >= Some(WIDTH_SHARE_MIN), "{page} uses {share} of the width");
 }
 
 #[test]
@@ -73,6 +95,11 @@ fn axe_finds_nothing_wrong_on_a_desktop() {
 #[test]
 fn axe_finds_nothing_wrong_on_a_telephone() {
     look_at_all_pages(360);
+}
+
+#[test]
+fn axe_finds_nothing_wrong_on_the_largest_screens() {
+    look_at_all_pages(WIDEST);
 }
 
 #[test]

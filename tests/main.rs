@@ -4,6 +4,8 @@ mod audit;
 mod backup;
 mod browser_access;
 mod browser_away;
+mod browser_choices;
+mod browser_keyboard;
 mod browser_lists;
 mod browser_pages;
 mod browser_walk;

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
 use serde_json::{Value, json};
 use thirtyfour::error::{WebDriverError, WebDriverResult};
 use thirtyfour::session::http::{Body, HttpClient};
@@ -20,8 +21,15 @@ use super::{DEADLINE, skip, within};
 /// How often the page is looked at.
 const LOOK: Duration = Duration::from_millis(40);
 
+/// Of 100.
+const WEBP_QUALITY: u8 = 85;
+
 /// A window of Chromium is no narrower; a telephone is.
 const NARROWEST: u32 = 500;
+
+/// A screen of 4K, and the height of the others.
+pub const WIDEST: u32 = 3840;
+const HEIGHTS: [u32; 2] = [2160, 900];
 
 /// What one may be looking through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +44,8 @@ pub struct Browser {
     runtime: Runtime,
     driver: Option<WebDriver>,
     process: Child,
+    /// Where the driver listens.
+    port: u16,
     _profile: tempfile::TempDir,
 }
 
@@ -70,7 +80,7 @@ impl Browser {
             WebDriver::builder(url, capabilities).client(Wire::new()).connect().await
         };
         let driver = runtime.block_on(connecting).expect("the browser starts");
-        Some(Browser { runtime, driver: Some(driver), process, _profile: profile })
+        Some(Browser { runtime, driver: Some(driver), process, port, _profile: profile })
     }
 
     fn driver(&self) -> &WebDriver {
@@ -186,6 +196,41 @@ impl Browser {
         self.run(css, drawing);
     }
 
+    /// Points at a place of an element, in shares of its size.
+    pub fn point(&self, css: &str, (x, y): (f64, f64)) {
+        let element = self.element(css);
+        let pointing = async {
+            let size = element.rect().await?;
+            let (x, y) = (((x - 0.5) * size.width) as i64, ((y - 0.5) * size.height) as i64);
+            let chain = self.driver().action_chain();
+            chain.move_to_element_with_offset(&element, x, y).perform().await
+        };
+        self.run(css, pointing);
+    }
+
+    /// Chooses an entry of a list by its value, as a person does.
+    pub fn select(&self, css: &str, value: &str) {
+        let (css, value) = (json!(css), json!(value));
+        self.until(&format!("document.querySelector({css})"));
+        self.script(&format!(
+            "const list = document.querySelector({css}); list.value = {value};\
+             list.dispatchEvent(new Event('change', {{ bubbles: true }}))"
+        ));
+    }
+
+    /// Drops a file of this name and content on an element.
+    pub fn drop_file(&self, css: &str, name: &str, content: &str) {
+        let (css, name, content) = (json!(css), json!(name), json!(content));
+        self.until(&format!("document.querySelector({css})"));
+        self.script(&format!(
+            "const dataTransfer = new DataTransfer();\
+             dataTransfer.items.add(new File([{content}], {name}));\
+             const options = {{ bubbles: true, cancelable: true, dataTransfer }};\
+             for (const kind of ['dragover', 'drop'])\
+             document.querySelector({css}).dispatchEvent(new DragEvent(kind, options))"
+        ));
+    }
+
     /// Types into the page itself, where no field has the focus.
     pub fn key_to_page(&self, text: &str) {
         let body = self.element("body");
@@ -198,6 +243,20 @@ impl Browser {
         self.run("a key", pressing);
     }
 
+    /// Goes to the next control, as Tab does wherever the focus is.
+    pub fn tab(&self) {
+        let pressing = async {
+            self.driver().action_chain().key_down(Key::Tab).key_up(Key::Tab).perform().await
+        };
+        self.run("Tab", pressing);
+    }
+
+    /// Presses keys together on an element.
+    pub fn key_to(&self, css: &str, keys: impl Into<thirtyfour::TypingData>) {
+        let element = self.element(css);
+        self.run(css, element.send_keys(keys));
+    }
+
     /// Keeps a picture of the page where CI wants it.
     #[allow(clippy::disallowed_methods, reason = "a test may look at where it runs")]
     pub fn picture(&self, name: &str) {
@@ -205,6 +264,19 @@ impl Browser {
         std::fs::create_dir_all(&directory).expect("the directory can be made");
         let path = Path::new(&directory).join(format!("{name}.png"));
         self.run(name, self.driver().screenshot(&path));
+    }
+
+    /// Keeps a small picture of the page, WebP, in a file; Chromium alone makes them.
+    pub fn small_picture(&self, file: &Path) {
+        let session = self.driver().session_id();
+        let url = format!("http://127.0.0.1:{}/session/{session}/goog/cdp/execute", self.port);
+        let wanted = json!({"format": "webp", "quality": WEBP_QUALITY});
+        let command = json!({"cmd": "Page.captureScreenshot", "params": wanted});
+        let mut answer = ureq::post(url).send_json(command).expect("Chromium takes a picture");
+        let answer: Value = answer.body_mut().read_json().expect("JSON");
+        let picture = answer["value"]["data"].as_str().expect("a picture in Base64");
+        let bytes = base64::engine::general_purpose::STANDARD.decode(picture).expect("Base64");
+        std::fs::write(file, bytes).expect("the file can be written");
     }
 
     /// What axe-core finds wrong with the page, in a line each.
@@ -243,7 +315,7 @@ fn capabilities(kind: Kind, browser: &Path) -> Capabilities {
                 "--no-sandbox".to_owned(),
                 "--disable-gpu".to_owned(),
                 "--disable-dev-shm-usage".to_owned(),
-                format!("--window-size={width},900"),
+                format!("--window-size={width},{}", HEIGHTS[usize::from(width < WIDEST)]),
             ];
             let mut options = json!({"binary": browser, "args": arguments});
             if width < NARROWEST {
