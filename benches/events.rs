@@ -1,19 +1,21 @@
-//! From commit to event, with 1 and with 1,000 subscribers at 100 writes a second, and what 10,000
-//! open event streams cost a node.
+//! From commit to event, with 1 and with 1,000 subscribers at 100 writes a second, on the same node
+//! and on a peer over a NATS server, and what 10,000 open event streams cost a node.
 //!
 //! The subscribers are a process of their own: this program with `subscribe URL COUNT EVENTS`. It
-//! checks that every stream got every event once. `latency` and `memory` choose parts; a number
-//! changes how many streams the memory is measured with. Needs as many descriptors as streams in
-//! either process (`ulimit -n`).
+//! checks that every stream got every event once. `latency`, `peer` and `memory` choose parts; a
+//! number changes how many streams the memory is measured with. Needs as many descriptors as streams
+//! in either process (`ulimit -n`).
 
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use common::nats::NatsServer;
 use common::{Server, cpu_seconds, ms, percentile, status_mib, table, texts};
 use memnode::clock::now_seconds;
 use memnode::config::{
@@ -25,13 +27,15 @@ use memnode::embed::lazy::LazyEmbedder;
 use memnode::http::AppState;
 use memnode::limit::Limits;
 use memnode::memory::Namespace;
+use memnode::replica::{Replica, ReplicaParts, Waited};
 use memnode::service::{KeyParts, Service, ServiceParts};
 use memnode::store::{Store, StoreOptions};
-use memnode_cluster::{CreateValues, Embedding, OpKind};
+use memnode_cluster::{CreateValues, Dot, Embedding, OpKind, Vector};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 /// Changes that are told.
 const CHANGE_COUNT: usize = 1_000;
@@ -42,6 +46,8 @@ const STREAM_COUNT: usize = 10_000;
 /// Numbers of a vector, which nobody looks at here.
 const DIMENSION: usize = 8;
 const MODEL: &str = "bench";
+/// Longest wait for anything.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -59,7 +65,7 @@ fn main() {
     let runtime = runtime.expect("a runtime");
     let wants = |part: &str| {
         let named = |name: &str| arguments.iter().any(|argument| argument == name);
-        named(part) || !(named("latency") || named("memory"))
+        named(part) || !["latency", "peer", "memory"].into_iter().any(named)
     };
     if wants("latency") {
         let head = ["subscribers", "p50", "p99", "worst", "CPU a write, both processes"];
@@ -67,6 +73,12 @@ fn main() {
         rows.push(runtime.block_on(latency(1)));
         rows.push(runtime.block_on(latency(1_000)));
         table("From commit to event on the same node, 100 writes a second, loopback", &rows);
+    }
+    if wants("peer") {
+        let head = ["from commit on one node", "p50", "p99", "worst"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(runtime.block_on(peer()));
+        table("From commit to event on another node, 100 writes a second, loopback", &rows);
     }
     if wants("memory") {
         let count = arguments.iter().find_map(|argument| argument.parse().ok());
@@ -77,7 +89,9 @@ fn main() {
 /// Times the way from the commit to each of `count` subscribers.
 async fn latency(count: usize) -> Vec<String> {
     let directory = tempfile::tempdir().expect("a directory");
-    let (store, url) = node(&directory.path().join("memnode.db")).await;
+    let path = directory.path().join("memnode.db");
+    let store = open(&path, "bench", false);
+    let url = serve(&store, None, &path).await;
     let mut subscribers = Subscribers::start(&url, count, CHANGE_COUNT);
     let cpu = cpu_seconds(std::process::id()) + cpu_seconds(subscribers.child.id());
     let (mut commits, mut committed) = (store.changes(), Vec::with_capacity(CHANGE_COUNT));
@@ -85,35 +99,88 @@ async fn latency(count: usize) -> Vec<String> {
     for text in texts(CHANGE_COUNT, 12) {
         tick.tick().await;
         commits.borrow_and_update();
-        let writing = store.write(move |writer| {
-            let values = CreateValues { content: text, ..values(writer.now()) };
-            let meaning = Embedding { model: MODEL.to_owned(), vector: vec![0.5; DIMENSION] };
-            writer.create(&Namespace::default(), &values, OpKind::Create, meaning).map(drop)
-        });
+        let writing = create(&store, text);
         let told = async {
             commits.changed().await.expect("the store is open");
             now_seconds()
         };
-        let (written, at) = tokio::join!(writing, told);
-        written.expect("written");
+        let (_, at) = tokio::join!(writing, told);
         committed.push(at);
     }
     let arrivals = subscribers.finish();
     let cpu = cpu_seconds(std::process::id()) + arrivals.cpu_seconds - cpu;
-    let mut times: Vec<Duration> = arrivals
-        .seconds
-        .iter()
-        .flat_map(|stream| stream.iter().zip(&committed))
-        .map(|(arrived, committed)| Duration::from_secs_f64((arrived - committed).max(0.0)))
-        .collect();
-    times.sort();
+    let arrived = arrivals.seconds.iter().flat_map(|stream| stream.iter().zip(&committed));
+    let mut row = line(&count.to_string(), arrived);
+    row.push(format!("{:.2} ms", cpu * 1000.0 / CHANGE_COUNT as f64));
+    row
+}
+
+/// Times the way from a commit on one node to the disk of another, and to a subscriber there: what
+/// the second adds to the first is what events cost.
+async fn peer() -> Vec<Vec<String>> {
+    let (directory, nats) = (tempfile::tempdir().expect("a directory"), NatsServer::start());
+    let path = |name: &str| directory.path().join(format!("{name}.db"));
+    let (near, from) = joined(&path("node-1"), "node-1", &nats).await;
+    let (far, to) = joined(&path("node-2"), "node-2", &nats).await;
+    let url = serve(&far, Some(to.clone()), &path("node-2")).await;
+    let mut subscribers = Subscribers::start(&url, 1, CHANGE_COUNT);
+    let (mut committed, mut readable) = (Vec::new(), Vec::new());
+    let mut tick = tokio::time::interval(INTERVAL);
+    for text in texts(CHANGE_COUNT, 12) {
+        tick.tick().await;
+        let written = Vector::from_iter([create(&near, text).await]);
+        committed.push(now_seconds());
+        assert_eq!(to.applied(&written, DEADLINE).await, Waited::Reached, "it does not arrive");
+        readable.push(now_seconds());
+    }
+    let arrivals = subscribers.finish();
+    let told = &arrivals.seconds[0];
+    for replica in [from, to] {
+        replica.stop(Duration::from_secs(10)).await;
+    }
     vec![
-        count.to_string(),
-        ms(percentile(&times, 0.5)),
-        ms(percentile(&times, 0.99)),
-        ms(*times.last().expect("there are some")),
-        format!("{:.2} ms", cpu * 1000.0 / CHANGE_COUNT as f64),
+        line("readable on the other: the replication lag", readable.iter().zip(&committed)),
+        line("event at a subscriber of the other", told.iter().zip(&committed)),
+        line("event after it was readable", told.iter().zip(&readable)),
     ]
+}
+
+/// A row about how much later the first of each pair was.
+fn line<'a>(name: &str, pairs: impl Iterator<Item = (&'a f64, &'a f64)>) -> Vec<String> {
+    let later = |(end, start): (&f64, &f64)| Duration::from_secs_f64((end - start).max(0.0));
+    let mut times: Vec<Duration> = pairs.map(later).collect();
+    times.sort();
+    let worst = *times.last().expect("there are some");
+    vec![name.to_owned(), ms(percentile(&times, 0.5)), ms(percentile(&times, 0.99)), ms(worst)]
+}
+
+/// A store that exchanges writes with others, once it knows the stream.
+async fn joined(path: &Path, name: &str, nats: &NatsServer) -> (Arc<Store>, Replica) {
+    let store = open(path, name, true);
+    let node = name.parse().expect("a name");
+    let parts = ReplicaParts {
+        config: nats.cluster(),
+        node,
+        store: Arc::clone(&store),
+        tasks: TaskTracker::new(),
+    };
+    let replica = Replica::start(parts).await.expect("it starts").expect("it has servers");
+    let until = Instant::now() + DEADLINE;
+    while replica.status().stream.is_none() {
+        assert!(Instant::now() < until, "the stream is not there in time");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    (store, replica)
+}
+
+async fn create(store: &Store, text: String) -> Dot {
+    let writing = store.write(move |writer| {
+        let values = CreateValues { content: text, ..values(writer.now()) };
+        let meaning = Embedding { model: MODEL.to_owned(), vector: vec![0.5; DIMENSION] };
+        drop(writer.create(&Namespace::default(), &values, OpKind::Create, meaning)?);
+        Ok(writer.drawn().last().cloned())
+    });
+    writing.await.expect("written").expect("a write has a name")
 }
 
 fn values(now: f64) -> CreateValues {
@@ -127,23 +194,26 @@ fn values(now: f64) -> CreateValues {
     }
 }
 
-/// A node in this process, so that the moment of each commit is known.
-async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
+fn open(path: &Path, name: &str, keeps_ops: bool) -> Arc<Store> {
     let store = Store::open(&StoreOptions {
         path: path.to_owned(),
-        node: "bench".parse().expect("a name"),
+        node: name.parse().expect("a name"),
         model: MODEL.to_owned(),
         dimension: DIMENSION,
         any_model: false,
         reader_count: 2,
         write_queue_count_max: 1024,
-        keeps_ops: false,
+        keeps_ops,
     });
-    let store = Arc::new(store.expect("a new file"));
+    Arc::new(store.expect("a new file"))
+}
+
+/// A node in this process, so that the moment of each commit is known; gives its address.
+async fn serve(store: &Arc<Store>, replica: Option<Replica>, path: &Path) -> String {
     let model_dir = path.with_extension("none");
     let service = Service::new(ServiceParts {
-        store: Arc::clone(&store),
-        replica: None,
+        store: Arc::clone(store),
+        replica,
         webhooks: None,
         node: "bench".to_owned(),
         cluster: "bench".to_owned(),
@@ -204,7 +274,7 @@ async fn node(path: &std::path::Path) -> (Arc<Store>, String) {
     serving.spawn(async move { axum::serve(listener, router).await });
     // It serves for as long as the bench runs.
     serving.detach_all();
-    (store, url)
+    url
 }
 
 /// What many open streams cost, and whether all of them get everything.

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use common::nats::NatsServer;
 use common::{SEED, cpu_seconds, ms, percentile, table, texts};
-use memnode::config::{ClusterConfig, NatsConfig};
 use memnode::memory::Namespace;
 use memnode::replica::{Replica, ReplicaParts, Waited};
 use memnode::store::{Store, StoreOptions};
@@ -93,25 +92,7 @@ fn open(path: &Path, name: &str, keeps_ops: bool) -> Arc<Store> {
 impl Node {
     async fn start(directory: &Path, name: &str, nats: &NatsServer) -> Node {
         let store = open(&directory.join(format!("{name}.db")), name, true);
-        let config = ClusterConfig {
-            name: "bench".to_owned(),
-            secret: None,
-            secret_file: None,
-            nats: Some(NatsConfig {
-                servers: vec![nats.url()],
-                creds: None,
-                nkey: None,
-                user: None,
-                password: None,
-                ca: None,
-                cert: None,
-                key: None,
-            }),
-            stream_replicas: None,
-            stream_bytes_max: 1 << 30,
-            stream_age_max: Duration::from_secs(3600),
-            op_bytes_max: 1 << 32,
-        };
+        let config = nats.cluster();
         let node = NodeName::new(name).expect("a valid name");
         let parts =
             ReplicaParts { config, node, store: Arc::clone(&store), tasks: TaskTracker::new() };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::{self, stream};
 use futures::StreamExt;
+use memnode::config::{ClusterConfig, NatsConfig};
 use tempfile::TempDir;
 
 use super::cpu_seconds;
@@ -53,6 +54,29 @@ impl NatsServer {
     /// Where it is.
     pub fn url(&self) -> String {
         self.url.clone()
+    }
+
+    /// The settings of a node that finds its peers here.
+    pub fn cluster(&self) -> ClusterConfig {
+        ClusterConfig {
+            name: "bench".to_owned(),
+            secret: None,
+            secret_file: None,
+            nats: Some(NatsConfig {
+                servers: vec![self.url()],
+                creds: None,
+                nkey: None,
+                user: None,
+                password: None,
+                ca: None,
+                cert: None,
+                key: None,
+            }),
+            stream_replicas: None,
+            stream_bytes_max: 1 << 30,
+            stream_age_max: Duration::from_secs(3600),
+            op_bytes_max: 1 << 32,
+        }
     }
 
     /// The length of the next message on a subject.
