@@ -3,8 +3,8 @@
 //!
 //! `cargo bench --bench search_http -- DIRECTORY [FILE]`, with the directory and the FILE of texts
 //! that `search` was given: its last lines are the questions, and of no text that is stored. The
-//! node runs as users run it. CPU is that of the whole node. Before a cold start the system is asked
-//! to drop what it keeps of the file and of the model.
+//! node runs as users run it. CPU is that of the whole node. Before a cold start the system is
+//! asked to drop what it keeps of the file and of the model.
 
 mod common;
 

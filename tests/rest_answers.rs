@@ -156,6 +156,10 @@ fn slips_and_parts_of_names_are_forgiven() {
     check_first(&client, "Caorline", "tea");
     check_first(&client, "getUserNam", "getUserName");
     check_first(&client, "words.rs", "words.rs");
+    check_first(&client, "Acroline", "tea");
+    check_first(&client, "egtUserName", "getUserName");
+    let found = search(&client, json!({"query": "user name", "mode": "keyword"}));
+    assert_eq!(contents(&found).len(), 1, "{found}");
     let found = search(&client, json!({"query": "zzzzzz", "mode": "keyword"}));
     assert_eq!(found["results"], json!([]));
 }

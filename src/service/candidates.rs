@@ -21,6 +21,8 @@ const LOOKED_AT_MAX: usize = 60_000;
 const LOOKED_AT_MIN: usize = 2_000;
 /// Occurrences of the rarest of several words that are held against the others.
 const TOGETHER_COUNT_MAX: u64 = 10_000;
+/// Words that nobody wrote for which others are looked for.
+const REPLACED_COUNT_MAX: usize = 8;
 /// Words that are looked for together in pairs.
 const PAIRED_COUNT: usize = 3;
 
@@ -56,13 +58,16 @@ impl<'q> Candidates<'q> {
         let mut search = Search { reader, allowed, looked_at_max, worth: HashMap::new() };
         let mut found = Vec::with_capacity(term_count);
         let mut similar = Vec::with_capacity(term_count);
+        let mut replaced_count = 0;
         for term in &question.terms {
             let mut of_word = search.look(Wanted::Word(&term.word), WORD_ROW_COUNT_MAX)?;
             for form in other_forms(&term.word) {
                 of_word.join(search.look(Wanted::Word(form), WORD_ROW_COUNT_MAX)?);
             }
-            let instead =
-                if of_word.count == 0 { reader.similar_words(&term.stem)? } else { Vec::new() };
+            of_word.join(search.look(Wanted::Part(&term.stem), WORD_ROW_COUNT_MAX)?);
+            let is_nowhere = of_word.count == 0 && replaced_count < REPLACED_COUNT_MAX;
+            replaced_count += usize::from(is_nowhere);
+            let instead = if is_nowhere { reader.similar_words(&term.stem)? } else { Vec::new() };
             found.push(of_word);
             similar.push(instead);
         }

@@ -7,6 +7,7 @@ use memnode_cluster::{Dot, Op, Outcome, Part, Record, RecordId, Register, Replac
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::applied;
+use super::compounds;
 use super::digest;
 use super::error::StoreError;
 use super::reader::vector_bytes;
@@ -130,10 +131,12 @@ pub(super) fn settle(
     let new_body = shown.live && (!was_live || outcome.changed.contains(&Part::Body));
     if was_live && (!shown.live || new_body) {
         drop_vector(connection, row)?;
+        compounds::forget(connection, row)?;
     }
     if new_body {
         let body = record.get(&Part::Body).map(|register| register.value.as_slice());
         write_vector(connection, row, meaning.filter(|meaning| Some(meaning.body) == body))?;
+        compounds::write(connection, row, shown.content.unwrap_or_default())?;
     }
     if is_erased {
         erasure::sweep(connection, subject, row)?;

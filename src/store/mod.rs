@@ -9,6 +9,7 @@ mod apply;
 mod audit;
 mod backup;
 mod codes;
+mod compounds;
 mod digest;
 mod error;
 mod exchange;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
+use super::compounds;
 use super::error::StoreError;
 use super::peer;
 use super::register::register_sqlite_vec;
@@ -29,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_codes.sql"),
     include_str!("migrations/0006_words.sql"),
     include_str!("migrations/0007_audit.sql"),
+    include_str!("migrations/0008_compound.sql"),
 ];
 
 /// The result of a step that makes a file what it should be.
@@ -137,6 +139,9 @@ pub(super) fn check_kind(path: &Path) -> Result<FileKind, StoreError> {
         kind => Ok(kind),
     }
 }
+
+/// The version from which parts of compounds are kept.
+const COMPOUND_VERSION: i64 = 8;
 
 /// The schema version that the migrations lead to.
 fn known_version() -> i64 {
@@ -308,6 +313,9 @@ fn migrate(connection: &Connection) -> Result<(), StoreError> {
     for (sql, to) in MIGRATIONS.iter().zip(1_i64..).skip_while(|(_, to)| *to <= version) {
         connection
             .execute_batch(&format!("BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {to};"))?;
+        if to == COMPOUND_VERSION {
+            compounds::fill(connection)?;
+        }
         connection.execute_batch("COMMIT")?;
     }
     Ok(())

@@ -107,6 +107,11 @@ fn derived(connection: &Connection) -> Result<Vec<String>, StoreError> {
             "SELECT row FROM memory WHERE live = 1",
         ),
         (
+            "parts of words of no memory",
+            "SELECT row FROM compound_part EXCEPT SELECT row FROM memory WHERE live = 1",
+            "SELECT row FROM memory WHERE 0",
+        ),
+        (
             "wrong rows of vectors",
             "SELECT rowid, 0 FROM memory_embeddings_rowids
              UNION ALL SELECT row, 1 FROM pending_vector",

@@ -5,6 +5,8 @@
 pub enum Wanted<'w> {
     /// One word, in any form of it.
     Word(&'w str),
+    /// A stem, as a part of compounds.
+    Part(&'w str),
     /// Every one of some words.
     Every(&'w [&'w str]),
     /// Some words in just this order.
@@ -12,10 +14,11 @@ pub enum Wanted<'w> {
 }
 
 impl Wanted<'_> {
-    /// As an FTS5 expression in which no character of a word is an operator.
+    /// A stem as it is; else an FTS5 expression in which no character of a word is an operator.
     pub(super) fn expression(&self) -> String {
         match self {
             Wanted::Word(word) => quoted(word),
+            Wanted::Part(stem) => (*stem).to_owned(),
             Wanted::Every(words) => {
                 words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" AND ")
             }

@@ -45,11 +45,35 @@ pub struct Occurrences {
 impl Occurrences {
     /// Takes in where another form of the same word occurs.
     pub fn join(&mut self, other: Occurrences) {
+        if other == (Occurrences { is_complete: true, ..Occurrences::default() }) {
+            return;
+        }
         self.rows.extend(other.rows);
         self.rows.sort_unstable_by(|a, b| b.cmp(a));
         self.rows.dedup();
         self.count += other.count;
         self.is_complete &= other.is_complete;
+    }
+}
+
+/// Words that resemble one, as far as they are found.
+struct Near<'w> {
+    stem: &'w str,
+    /// Each with its distance, and before others the one that occurs more often.
+    words: Vec<(usize, u64, String)>,
+    /// Words and occurrences that were passed.
+    word_count: usize,
+    row_count: u64,
+}
+
+impl Near<'_> {
+    fn take(&mut self, word: String, count: u64) {
+        self.word_count += 1;
+        self.row_count += count;
+        let is_known = self.words.iter().any(|(_, _, known)| *known == word);
+        if let Some(distance) = similar::distance(self.stem, &word).filter(|_| !is_known) {
+            self.words.push((distance, u64::MAX - count, word));
+        }
     }
 }
 
@@ -61,9 +85,7 @@ impl Reader<'_> {
         allows: impl Fn(i64) -> Result<bool, StoreError>,
         bounds: Bounds,
     ) -> Result<Occurrences, StoreError> {
-        let sql = "SELECT rowid FROM memory_fts WHERE memory_fts MATCH ?1 AND rowid >= ?2 \
-                   ORDER BY rowid DESC";
-        let mut statement = self.connection().prepare_cached(sql)?;
+        let mut statement = self.connection().prepare_cached(rows_sql(wanted))?;
         let mut found = Occurrences { is_complete: true, ..Occurrences::default() };
         let mut rows = statement.query(params![wanted.expression(), bounds.first_row])?;
         let mut last = 0;
@@ -111,28 +133,32 @@ impl Reader<'_> {
         Ok(Corpus { count, average_words: words as f64 / count.max(1) as f64 })
     }
 
-    /// Words of the index that resemble a stem that is not in it, nearest first.
+    /// Words of the index that resemble a stem that is not in it, nearest first: words that start
+    /// alike, and where there are none, words that start otherwise by one slip.
     pub fn similar_words(&self, stem: &str) -> Result<Vec<String>, StoreError> {
         let start: String = stem.chars().take(SIMILAR_START).collect();
+        let mut near = Near { stem, words: Vec::new(), word_count: 0, row_count: 0 };
+        self.look_near(&mut near, &start)?;
+        if near.words.is_empty() {
+            for start in similar::other_starts(stem) {
+                self.look_near(&mut near, &start)?;
+            }
+        }
+        near.words.sort();
+        near.words.truncate(SIMILAR_COUNT_MAX);
+        Ok(near.words.into_iter().map(|(_, _, word)| word).collect())
+    }
+
+    /// Looks for words among those with a start.
+    fn look_near(&self, near: &mut Near<'_>, start: &str) -> Result<(), StoreError> {
         let sql = "SELECT term, doc FROM memory_word WHERE term >= ?1 AND term < ?2";
         let mut statement = self.connection().prepare_cached(sql)?;
         let mut rows = statement.query(params![start, format!("{start}\u{10ffff}")])?;
-        let mut near: Vec<(usize, u64, String)> = Vec::new();
-        let (mut word_count, mut row_count) = (0, 0);
-        while let Some(row) = rows.next()? {
-            let (word, count): (String, u64) = (row.get(0)?, row.get(1)?);
-            word_count += 1;
-            row_count += count;
-            if let Some(distance) = similar::distance(stem, &word) {
-                near.push((distance, u64::MAX - count, word));
-            }
-            if word_count == VOCABULARY_COUNT_MAX || row_count > VOCABULARY_ROW_COUNT_MAX {
-                break;
-            }
+        while near.word_count < VOCABULARY_COUNT_MAX && near.row_count <= VOCABULARY_ROW_COUNT_MAX {
+            let Some(row) = rows.next()? else { break };
+            near.take(row.get(0)?, row.get(1)?);
         }
-        near.sort();
-        near.truncate(SIMILAR_COUNT_MAX);
-        Ok(near.into_iter().map(|(_, _, word)| word).collect())
+        Ok(())
     }
 
     /// The memories made right before and right after one in its namespace.
@@ -159,6 +185,19 @@ impl Reader<'_> {
         let sql = format!("SELECT 1 FROM memory m WHERE m.row = ?{}", tests.text);
         let parameters = std::iter::once(SqlValue::Integer(row)).chain(tests.parameters);
         Ok(self.connection().prepare_cached(&sql)?.exists(params_from_iter(parameters))?)
+    }
+}
+
+/// Where rows are looked up, newest first, by what the expression of `wanted` gives.
+fn rows_sql(wanted: Wanted<'_>) -> &'static str {
+    match wanted {
+        Wanted::Part(_) => {
+            "SELECT row FROM compound_part WHERE stem = ?1 AND row >= ?2 ORDER BY row DESC"
+        }
+        Wanted::Word(_) | Wanted::Every(_) | Wanted::Phrase(_) => {
+            "SELECT rowid FROM memory_fts WHERE memory_fts MATCH ?1 AND rowid >= ?2 \
+             ORDER BY rowid DESC"
+        }
     }
 }
 

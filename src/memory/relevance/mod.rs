@@ -149,7 +149,7 @@ impl<'q> Relevance<'q> {
     /// Counts a word for the terms that it, or a part of it, stands for.
     fn count(&self, word: &str, times: f64, counts: &mut [f64]) {
         self.count_one(word, times, counts);
-        if word.bytes().skip(1).any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
+        if words::may_be_compound(word) {
             parts(word).into_iter().for_each(|part| self.count_one(part, times, counts));
         }
     }

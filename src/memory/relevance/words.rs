@@ -1,5 +1,7 @@
 //! A text as words, cut where the word index cuts it: at everything that is no letter or digit.
 
+use std::collections::BTreeSet;
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -9,6 +11,9 @@ use super::stem::stem;
 const WORD_CHARS_MAX: usize = 64;
 /// Parts of one compound that count.
 const PART_COUNT_MAX: usize = 8;
+
+/// Parts of the compounds of one text that are kept.
+const PART_STEM_COUNT_MAX: usize = 500;
 
 /// Words of a question that say how it is put, not what it is about.
 const STOP_WORDS: &[&str] = &[
@@ -75,6 +80,19 @@ pub fn parts(word: &str) -> Vec<&str> {
     parts
 }
 
+/// Whether a word may be a compound that [`parts`] takes apart.
+pub fn may_be_compound(word: &str) -> bool {
+    word.bytes().skip(1).any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// The stems of the parts of the compounds of a text that are worth looking for, each once.
+pub fn part_stems(text: &str) -> BTreeSet<String> {
+    let parts = split(text).filter(|word| may_be_compound(word)).flat_map(parts);
+    let is_word = |part: &&str| part.len() > 1 && part.starts_with(char::is_alphabetic);
+    let folded = parts.filter(is_word).map(folded).filter(|part| !is_stop_word(part));
+    folded.map(|part| stem(&part)).take(PART_STEM_COUNT_MAX).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +125,16 @@ mod tests {
             assert_eq!(parts(word), expected, "{word}");
         }
         assert!(is_stop_word("what") && !is_stop_word("paint"));
+    }
+
+    #[test]
+    fn parts_of_compounds_are_kept_once_and_as_stems() {
+        let stems: Vec<String> =
+            part_stems("getUserNames isReady2 UserNAMES v2 x86 plain NASA user_id")
+                .into_iter()
+                .collect();
+        assert_eq!(stems, ["get", "name", "readi", "user"]);
+        let many: String = (0..600).map(|n| format!("x{}Y ", "ab".repeat(n + 1))).collect();
+        assert!(part_stems(&many).len() <= PART_STEM_COUNT_MAX);
     }
 }

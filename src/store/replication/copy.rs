@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use super::super::compounds;
 use super::super::error::StoreError;
 
 /// The schema name under which the other file is attached.
@@ -76,6 +77,7 @@ fn copy_tables(connection: &Connection) -> Result<(), StoreError> {
     for table in TABLES.iter().chain(&WORD_TABLES) {
         replace(connection, table)?;
     }
+    compounds::fill(connection)?;
     // The triggers would have told the index.
     connection
         .execute_batch("DELETE FROM main.code_chunk; INSERT INTO main.code_log (row) VALUES (0)")?;

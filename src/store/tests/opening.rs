@@ -180,13 +180,13 @@ fn a_first_open_makes_a_file_that_says_what_it_is() {
     assert_eq!(std::fs::metadata(&empty).unwrap().len(), 0);
     for path in [empty, directory.path().join("deep/er/new.db")] {
         Store::open(&options(&path)).unwrap().close();
-        assert_eq!(identify(&path).unwrap(), FileKind::Ours(7));
+        assert_eq!(identify(&path).unwrap(), FileKind::Ours(8));
         let connection = Connection::open(&path).unwrap();
         let pragma = |name: &str| -> i64 {
             connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
         };
         assert_eq!(pragma("application_id"), 0x6d65_6d6e);
-        assert_eq!(pragma("user_version"), 7);
+        assert_eq!(pragma("user_version"), 8);
         assert_eq!(pragma("page_size"), 16_384);
         let mode: String =
             connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
@@ -207,7 +207,8 @@ fn a_file_of_the_first_schema_is_brought_up_to_date() {
     // What the later migrations added, taken away again.
     file.connection
         .execute_batch(
-            "DROP TABLE memory_word; DROP TABLE audit; DROP TABLE webhook; DROP TABLE webhook_dead;
+            "DROP TABLE compound_part; DROP TABLE memory_word; DROP TABLE audit;
+             DROP TABLE webhook; DROP TABLE webhook_dead;
              DROP TRIGGER code_log_insert; DROP TRIGGER code_log_update;
              DROP TRIGGER code_log_model; DROP TABLE code_chunk; DROP TABLE code_log;
              DROP INDEX change_log_by_write; DROP TABLE feed_run; DROP TABLE feed_floor;
@@ -225,9 +226,23 @@ fn a_file_of_the_first_schema_is_brought_up_to_date() {
         .unwrap();
     let before = file.reader().digest().unwrap();
     file.reopen("node-1", 2);
-    assert_eq!(file.number("PRAGMA user_version"), 7);
+    assert_eq!(file.number("PRAGMA user_version"), 8);
     assert_eq!(file.reader().digest().unwrap(), before);
     file.create("three");
+    file.check_sound();
+}
+
+#[test]
+fn a_file_of_before_compounds_finds_their_parts() {
+    let mut file = File::new("node-1");
+    file.create("call getUserName first");
+    file.create("call sendMail last");
+    file.write(|writer| writer.delete(&target("call sendMail last"))).unwrap();
+    file.connection.execute_batch("DROP TABLE compound_part; PRAGMA user_version = 7").unwrap();
+    file.reopen("node-1", 2);
+    assert_eq!(file.number("PRAGMA user_version"), 8);
+    assert_eq!(file.number("SELECT count(*) FROM compound_part WHERE stem = 'user'"), 1);
+    assert_eq!(file.number("SELECT count(*) FROM compound_part WHERE stem = 'mail'"), 0);
     file.check_sound();
 }
 

@@ -71,9 +71,27 @@ fn a_misspelt_word_finds_words_that_are_there_and_none_that_is_gone() {
     assert_eq!(near(&file, "melaine"), ["melani"]);
     assert_eq!(near(&file, "carol"), ["carolin"]);
     assert_eq!(near(&file, "melin"), ["melina"]);
+    for slipped in ["emlanie", "elanie", "nelanie", "mlanie", "mmelanie"] {
+        assert_eq!(near(&file, slipped), ["melani"], "{slipped}");
+    }
     assert!(near(&file, "zebra").is_empty());
     file.write(|writer| writer.delete(&target("a secret about Melina"))).unwrap();
     assert!(near(&file, "melin").is_empty(), "what is erased is nowhere");
+}
+
+#[test]
+fn parts_of_compounds_come_and_go_with_the_text() {
+    let mut file = File::new("a");
+    file.create("call getUserName");
+    file.create("the userNames of sendMail");
+    let look = |file: &File, stem: &str| {
+        let bounds = Bounds { limit: 10, looked_at_max: 10, first_row: 0 };
+        file.reader().occurrences(Wanted::Part(stem), |_| Ok(true), bounds).unwrap().rows.len()
+    };
+    assert_eq!((look(&file, "user"), look(&file, "mail"), look(&file, "the")), (2, 1, 0));
+    file.write(|writer| writer.delete(&target("the userNames of sendMail"))).unwrap();
+    assert_eq!((look(&file, "user"), look(&file, "mail")), (1, 0));
+    file.check_sound();
 }
 
 #[test]
