@@ -3,8 +3,8 @@
 //!
 //! The subscribers are a process of their own: this program with `subscribe URL COUNT EVENTS`. It
 //! checks that every stream got every event once. `latency`, `peer` and `memory` choose parts; a
-//! number changes how many streams the memory is measured with. Needs as many descriptors as streams
-//! in either process (`ulimit -n`).
+//! number changes how many streams the memory is measured with. Needs as many descriptors as
+//! streams in either process (`ulimit -n`).
 
 mod common;
 
