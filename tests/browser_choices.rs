@@ -137,7 +137,9 @@ fn the_map_is_coloured_pointed_at_drawn_anew_and_left() {
         browser.click(&format!("[name=by][value={by}]"));
         browser.shows(".legend", shown);
     }
+    browser.script("document.querySelector('.legend li').dataset.old = 'yes'");
     browser.press("Redraw");
+    browser.until("document.querySelector('.legend li:not([data-old])')");
     browser.shows(".map-side", "2 of 2 memories");
     browser.until("document.querySelector('.toast') === null");
     // Two memories lie at both ends of the first axis, or nearly: wherever, the arrow keys tell.
@@ -302,7 +304,7 @@ fn a_key_gets_a_new_secret_and_the_old_one_ends() {
     old.get("/api/memories").expect(200);
     browser.press("New secret: a script");
     browser.write("[name=grace]", "0");
-    browser.press("New secret");
+    browser.click("dialog button[type=submit]");
     let new = secret("The secret");
     new.get("/api/memories").expect(200);
     old.get("/api/memories").expect(401);
