@@ -87,6 +87,12 @@ schema: $(ready) ## Hold a node against its OpenAPI document with made-up reques
 demo: $(ready) ## Ask ten questions of 10,000 real texts, or your own of FILE=text
 	python3 -B tests/demo/demo.py --memnode $(MEMNODE) $(if $(FILE),--file '$(FILE)') $(ARGS)
 
+.PHONY: picture
+picture: demo ## Take the picture of the dashboard in the README, with the memories of the demo
+	tests/browser/prepare $(browser)
+	TEST_PICTURE=$(CURDIR)/docs/dashboard.webp TEST_PICTURE_DATABASE=$(cache)/demo/node/memnode.db \
+		cargo test --locked --test it the_picture_of_the_readme
+
 .PHONY: cluster
 cluster: $(ready) ## Run three nodes and a NATS server on this machine until Ctrl-C
 	$(fetch_nats)

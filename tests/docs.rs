@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const DEFAULTS: &str = include_str!("../src/config.default.toml");
+/// Of the picture in the README: whoever opens the page loads it.
+const PICTURE_BYTES_MAX: u64 = 150_000;
 
 #[test]
 fn the_settings_page_shows_every_setting_as_the_defaults_do() {
@@ -29,6 +31,14 @@ fn every_link_of_the_documents_leads_to_a_file() {
             assert!(exists, "{}: {link} leads nowhere", page.display());
         }
     }
+}
+
+#[test]
+fn the_picture_of_the_readme_is_there_and_small() {
+    let picture =
+        fs::metadata(root().join("docs/dashboard.webp")).expect("`make picture` takes it");
+    assert!(picture.len() < PICTURE_BYTES_MAX, "{} bytes", picture.len());
+    assert!(read(&root().join("README.md")).contains("](docs/dashboard.webp)"));
 }
 
 /// A row for each setting: its three names, its default, the comment above it.

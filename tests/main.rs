@@ -8,6 +8,7 @@ mod browser_choices;
 mod browser_keyboard;
 mod browser_lists;
 mod browser_pages;
+mod browser_picture;
 mod browser_walk;
 mod cli_cluster;
 mod cli_exit;
