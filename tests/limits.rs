@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::common::client::{Answer, Client};
+use crate::common::events::EventStream;
 use crate::common::node::Place;
 use crate::common::rest::store_text;
 
@@ -102,6 +103,37 @@ fn callers_with_a_key_are_told_apart_from_addresses() {
         client.get("/api/types").expect(200);
         expect_limited(client.get("/api/tags"), "reads");
     }
+}
+
+#[test]
+fn a_key_has_the_limits_that_it_was_made_with() {
+    let place = Place::new();
+    let create = |arguments: &[&str]| {
+        let made = place.run(&[&["key", "create", "--json"], arguments].concat()).ok().json();
+        made["secret"].as_str().expect("a secret").to_owned()
+    };
+    let (own, usual) = (create(&["slow", "--limit", "reads=2"]), create(&["usual"]));
+    let server = place.serve().ready();
+    let slow = server.client().with("x-api-key", &own);
+    slow.get("/api/tags").expect(200);
+    slow.get("/api/types").expect(200);
+    expect_limited(slow.get("/api/tags"), "reads");
+    store_text(&slow, "writes are another budget");
+    let usual = server.client().with("x-api-key", &usual);
+    for _ in 0..5 {
+        usual.get("/api/tags").expect(200);
+    }
+}
+
+#[test]
+fn event_streams_have_a_budget_of_their_own() {
+    let server = Place::new().with("MEMNODE_LIMIT_EVENTS", "1/h burst 1").serve().ready();
+    let stream = EventStream::listen(&server.url);
+    expect_limited(server.client().get("/events"), "events");
+    expect_limited(server.client().get("/api/ws"), "events");
+    drop(stream);
+    expect_limited(server.client().get("/api/events"), "events");
+    server.client().get("/api/tags").expect(200);
 }
 
 #[test]
