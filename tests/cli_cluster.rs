@@ -99,7 +99,7 @@ fn nodes_are_compared_by_their_addresses() {
         (&json!(false), &json!(1))
     );
 
-    compare(&["https://node"]).expect_code(64);
+    compare(&["ftp://node"]).expect_code(64);
     compare(&[]).expect_code(64);
     let gone = other_url.to_owned();
     other.stop();
