@@ -102,6 +102,8 @@ impl EventStream {
             let line = line.trim_end_matches('\n');
             if line.is_empty() {
                 if data.is_empty() {
+                    // An id alone is remembered, and is not that of what comes next.
+                    (name, id) = (String::new(), None);
                     continue;
                 }
                 let data = serde_json::from_str(&data).unwrap_or_else(|e| panic!("{e}: {data}"));
