@@ -88,7 +88,9 @@ impl Hub {
     }
 
     fn wake(&self) {
-        self.seats.lock().wakers.values().for_each(|waker| waker.wake());
+        // Not under the lock: whoever comes or goes takes it, and a waker may drop the last of a task.
+        let wakers: Vec<_> = self.seats.lock().wakers.values().cloned().collect();
+        wakers.iter().for_each(|waker| waker.wake());
     }
 
     /// The end of the ring, for who wants only what comes from now on, and what a consumer has
