@@ -88,7 +88,7 @@ impl Hub {
     }
 
     fn wake(&self) {
-        // Not under the lock: whoever comes or goes takes it, and a waker may drop the last of a task.
+        // Not under the lock: whoever comes or goes takes it, and a waker may drop a task.
         let wakers: Vec<_> = self.seats.lock().wakers.values().cloned().collect();
         wakers.iter().for_each(|waker| waker.wake());
     }
