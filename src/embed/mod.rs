@@ -46,6 +46,11 @@ pub trait Embedder: Send + Sync {
     /// # Errors
     /// Whatever keeps the model from answering; either all texts have a vector or none.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError>;
+
+    /// From how many single texts at a time more gain nothing.
+    fn parallelism(&self) -> usize {
+        cores::count()
+    }
 }
 
 /// What can go wrong between a text and its vector.

@@ -9,7 +9,6 @@
 //! This is adaptive LIFO with controlled delay ("Fail at Scale", Maurer, ACM Queue 13(8), 2015).
 
 use std::collections::VecDeque;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,14 +17,12 @@ use tokio::sync::oneshot;
 
 use crate::{Code, Error, Result};
 
-/// At it for each core: enough that none is idle while another text is on its way.
-const PER_CORE: usize = 3;
 /// Waiting at most; beyond, the oldest is turned away.
 const WAITING_COUNT_MAX: usize = 4_096;
 /// A wait longer than this, with others arriving, is not that of a burst.
 const BURST_WAIT: Duration = Duration::from_secs(15);
 /// The longest wait when it is none.
-const OVERLOAD_WAIT: Duration = Duration::from_millis(100);
+const OVERLOAD_WAIT: Duration = Duration::from_millis(50);
 /// How long it stays so after somebody was turned away, and how long the newest goes first after
 /// the line has grown.
 const CALM: Duration = Duration::from_secs(2);
@@ -46,7 +43,9 @@ pub(super) struct Pass {
 }
 
 struct Line<T> {
-    room: usize,
+    /// As many may be at it as the model can use.
+    limit: usize,
+    at_it_count: usize,
     waiting: VecDeque<Waiting<T>>,
     flow: Flow,
     /// Until when more comes than can be done.
@@ -70,18 +69,17 @@ struct Waiting<T> {
 }
 
 impl Gate {
-    /// With room for a few on each core.
+    /// With nobody at it.
     pub(super) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Gate { line: Mutex::new(Line::new(cores * PER_CORE, Instant::now())) }
+        Gate { line: Mutex::new(Line::new(Instant::now())) }
     }
 
-    /// Waits for a turn.
+    /// Waits for a turn. `limit`: how many may be at it from now on.
     ///
     /// # Errors
     /// `Unavailable` when too much is asked of this node.
-    pub(super) async fn enter(self: &Arc<Self>) -> Result<Pass> {
-        let turn = self.line.lock().arrive(Instant::now());
+    pub(super) async fn enter(self: &Arc<Self>, limit: usize) -> Result<Pass> {
+        let turn = self.line.lock().arrive(limit, Instant::now());
         match turn {
             None => Ok(Pass { gate: Some(Arc::clone(self)) }),
             Some(turn) => turn.await.map_err(|_| overloaded()),
@@ -111,16 +109,23 @@ impl Drop for Pass {
 }
 
 impl<T> Line<T> {
-    fn new(room: usize, now: Instant) -> Self {
-        Line { room, waiting: VecDeque::new(), flow: Flow::new(now), overloaded_until: None }
+    fn new(now: Instant) -> Self {
+        Line {
+            limit: 0,
+            at_it_count: 0,
+            waiting: VecDeque::new(),
+            flow: Flow::new(now),
+            overloaded_until: None,
+        }
     }
 
     /// Takes a place, or gives what to wait for. Its end without a turn is the refusal.
-    fn arrive(&mut self, now: Instant) -> Option<oneshot::Receiver<T>> {
+    fn arrive(&mut self, limit: usize, now: Instant) -> Option<oneshot::Receiver<T>> {
+        self.limit = limit;
         self.flow.look(now);
         self.flow.arrived_count += 1;
-        if self.room > 0 {
-            self.room -= 1;
+        if self.at_it_count < limit {
+            self.at_it_count += 1;
             return None;
         }
         self.waiting.retain(|waiting| !waiting.turn.is_closed());
@@ -149,9 +154,14 @@ impl<T> Line<T> {
         self.flow.look(now);
         self.flow.left_count += 1;
         let is_newest_first = self.flow.grew_lately(now) || self.is_overloaded(now);
+        if self.at_it_count > self.limit {
+            // The model gave way to one that can use fewer.
+            self.at_it_count -= 1;
+            return None;
+        }
         let next = if is_newest_first { self.waiting.pop_back() } else { self.waiting.pop_front() };
         if next.is_none() {
-            self.room += 1;
+            self.at_it_count -= 1;
             (self.flow.growth_count, self.flow.grew_at) = (0, None);
         }
         next.map(|next| next.turn)
@@ -206,9 +216,14 @@ mod tests {
         turn.as_mut().is_some_and(|turn| turn.try_recv() == Err(Closed))
     }
 
-    fn line(room: usize) -> (Line<()>, Instant) {
+    fn line() -> (Line<()>, Instant) {
         let now = Instant::now();
-        (Line::new(room, now), now)
+        (Line::new(now), now)
+    }
+
+    /// One arrives where one may be at it.
+    fn arrive(line: &mut Line<()>, now: Instant) -> Turn {
+        line.arrive(1, now)
     }
 
     fn leave(line: &mut Line<()>, now: Instant) {
@@ -222,7 +237,7 @@ mod tests {
         let mut turns = Vec::new();
         for window in 0..count {
             let now = start + WINDOW * window;
-            turns.extend((0..3).map(|_| line.arrive(now)));
+            turns.extend((0..3).map(|_| arrive(line, now)));
             leave(line, now);
         }
         (turns, start + WINDOW * count)
@@ -230,43 +245,43 @@ mod tests {
 
     #[test]
     fn turns_come_in_order_and_in_a_growing_line_the_newest_is_first() {
-        let (mut line, now) = line(1);
-        let mut turns: Vec<Turn> = (0..4).map(|_| line.arrive(now)).collect();
+        let (mut line, now) = line();
+        let mut turns: Vec<Turn> = (0..4).map(|_| arrive(&mut line, now)).collect();
         assert!(turns[0].is_none() && !has_turn(&mut turns[1]));
         leave(&mut line, now);
         assert!(has_turn(&mut turns[1]) && !has_turn(&mut turns[3]));
         let later = now + WINDOW;
-        turns.push(line.arrive(later));
+        turns.push(arrive(&mut line, later));
         for expected in [4, 3, 2] {
             leave(&mut line, later);
             assert!(has_turn(&mut turns[expected]), "{expected}");
         }
         leave(&mut line, later);
-        assert_eq!(line.room, 1);
-        let mut turns: Vec<Turn> = (0..3).map(|_| line.arrive(later)).collect();
+        assert_eq!(line.at_it_count, 0);
+        let mut turns: Vec<Turn> = (0..3).map(|_| arrive(&mut line, later)).collect();
         leave(&mut line, later);
         assert!(has_turn(&mut turns[1]), "the line was empty: it did not grow");
     }
 
     #[test]
     fn callers_who_come_back_after_each_answer_all_have_their_turns() {
-        let (mut line, start) = line(1);
-        let mut turns: Vec<Turn> = (0..8).map(|_| line.arrive(start)).collect();
+        let (mut line, start) = line();
+        let mut turns: Vec<Turn> = (0..8).map(|_| arrive(&mut line, start)).collect();
         let mut answered = [0; 8];
         for round in 0..800 {
             let now = start + WINDOW * round / 20;
             let next = turns.iter_mut().position(has_turn).expect("one is at it");
             answered[next] += 1;
             leave(&mut line, now);
-            turns[next] = line.arrive(now);
+            turns[next] = arrive(&mut line, now);
         }
         assert!(answered.iter().all(|count| *count > 30), "{answered:?}");
     }
 
     #[test]
     fn a_burst_is_waited_out_however_long_it_takes() {
-        let (mut line, now) = line(1);
-        let mut turns: Vec<Turn> = (0..1_000).map(|_| line.arrive(now)).collect();
+        let (mut line, now) = line();
+        let mut turns: Vec<Turn> = (0..1_000).map(|_| arrive(&mut line, now)).collect();
         for second in 0..1_000 {
             leave(&mut line, now + Duration::from_secs(second));
         }
@@ -275,35 +290,35 @@ mod tests {
 
     #[test]
     fn a_line_that_grows_for_long_is_kept_short_until_that_has_passed() {
-        let (mut line, start) = line(1);
+        let (mut line, start) = line();
         let (mut turns, end) = grow(&mut line, start, GROWTH_COUNT_MAX);
         assert!(!turns.iter_mut().any(is_refused), "it may be a burst");
         let (_more, end) = grow(&mut line, end, 2);
         assert!(line.is_overloaded(end) && line.waiting.len() <= 4, "{}", line.waiting.len());
         assert!(turns.iter_mut().filter(|turn| turn.is_some()).any(is_refused));
-        while line.room == 0 {
+        while line.at_it_count > 0 {
             leave(&mut line, end);
         }
-        let mut newest: Vec<Turn> = (0..3).map(|_| line.arrive(end)).collect();
+        let mut newest: Vec<Turn> = (0..3).map(|_| arrive(&mut line, end)).collect();
         leave(&mut line, end);
         assert!(has_turn(&mut newest[2]), "an empty line does not end it");
-        let late = line.arrive(end + OVERLOAD_WAIT * 2);
+        let late = arrive(&mut line, end + OVERLOAD_WAIT * 2);
         assert!(is_refused(&mut newest[1]), "nor does a short one");
         leave(&mut line, end);
         assert!(has_turn(&mut { late }));
         leave(&mut line, end);
         let calm = end + OVERLOAD_WAIT * 2 + CALM;
-        let mut patient: Vec<Turn> = (0..3).map(|_| line.arrive(calm)).collect();
-        let _next = line.arrive(calm + BURST_WAIT);
+        let mut patient: Vec<Turn> = (0..3).map(|_| arrive(&mut line, calm)).collect();
+        let _next = arrive(&mut line, calm + BURST_WAIT);
         assert!(!patient.iter_mut().any(is_refused), "it is a burst again");
     }
 
     #[test]
     fn a_line_that_stands_while_more_arrive_is_no_burst_either() {
-        let (mut line, start) = line(1);
-        let mut old: Vec<Turn> = (0..10).map(|_| line.arrive(start)).collect();
+        let (mut line, start) = line();
+        let mut old: Vec<Turn> = (0..10).map(|_| arrive(&mut line, start)).collect();
         let late = start + BURST_WAIT + Duration::from_millis(1);
-        let mut new = line.arrive(late);
+        let mut new = arrive(&mut line, late);
         // One of the ten is at it, the others were turned away; who came a moment ago was not.
         assert_eq!(old.iter_mut().filter_map(|turn| is_refused(turn).then_some(())).count(), 9);
         assert!(!is_refused(&mut new));
@@ -311,39 +326,48 @@ mod tests {
 
     #[test]
     fn a_line_has_an_end() {
-        let (mut line, now) = line(0);
-        let mut turns: Vec<Turn> = (0..=WAITING_COUNT_MAX).map(|_| line.arrive(now)).collect();
+        let (mut line, now) = line();
+        let mut turns: Vec<Turn> = (0..=WAITING_COUNT_MAX).map(|_| line.arrive(0, now)).collect();
         assert_eq!(line.waiting.len(), WAITING_COUNT_MAX);
         assert!(is_refused(&mut turns[0]) && !is_refused(&mut turns[1]));
     }
 
-    fn gate(room: usize) -> Arc<Gate> {
-        Arc::new(Gate { line: Mutex::new(Line::new(room, Instant::now())) })
+    #[test]
+    fn a_model_that_can_use_fewer_gets_fewer() {
+        let (mut line, now) = line();
+        let mut turns: Vec<Turn> = (0..4).map(|_| line.arrive(3, now)).collect();
+        assert_eq!(turns.iter_mut().filter_map(|turn| has_turn(turn).then_some(())).count(), 3);
+        turns.push(arrive(&mut line, now));
+        for expected in [3, 3, 4] {
+            leave(&mut line, now);
+            let count = turns.iter_mut().filter_map(|turn| has_turn(turn).then_some(())).count();
+            assert_eq!(count, expected);
+        }
     }
 
     #[tokio::test]
     async fn a_pass_is_given_on_past_those_who_left() {
-        let gate = gate(1);
-        let pass = gate.enter().await.expect("room");
-        let mut patient = Box::pin(gate.enter());
-        let mut hasty = Box::pin(gate.enter());
+        let gate = Arc::new(Gate::new());
+        let pass = gate.enter(1).await.expect("room");
+        let mut patient = Box::pin(gate.enter(1));
+        let mut hasty = Box::pin(gate.enter(1));
         assert!(futures::poll!(&mut patient).is_pending());
         assert!(futures::poll!(&mut hasty).is_pending());
         drop(hasty);
         drop(pass);
         drop(patient.await.expect("a turn"));
-        assert_eq!(gate.line.lock().room, 1);
+        assert_eq!(gate.line.lock().at_it_count, 0);
     }
 
     #[tokio::test]
     async fn a_turn_that_nobody_takes_up_is_not_lost() {
-        let gate = gate(1);
-        let pass = gate.enter().await.expect("room");
-        let mut waiting = Box::pin(gate.enter());
+        let gate = Arc::new(Gate::new());
+        let pass = gate.enter(1).await.expect("room");
+        let mut waiting = Box::pin(gate.enter(1));
         assert!(futures::poll!(&mut waiting).is_pending());
         drop(pass);
         // Its turn has come, and it leaves without having looked.
         drop(waiting);
-        assert_eq!(gate.line.lock().room, 1);
+        assert_eq!(gate.line.lock().at_it_count, 0);
     }
 }

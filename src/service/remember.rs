@@ -100,7 +100,7 @@ impl Service {
     }
 
     pub(super) async fn embed_one(&self, text: &str) -> Result<Embedding> {
-        let _pass = self.gate.enter().await?;
+        let _pass = self.gate.enter(self.parts.embedder.parallelism()).await?;
         let mut embedded = self.embed(vec![text.to_owned()]).await?;
         let vector = embedded.vectors.pop().ok_or_else(|| {
             Error::internal("the model gave no vector", "one text, no vector".to_owned())

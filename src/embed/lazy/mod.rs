@@ -114,6 +114,11 @@ impl LazyEmbedder {
         }
     }
 
+    /// From how many single texts at a time more gain nothing.
+    pub fn parallelism(&self) -> usize {
+        self.current().map_or_else(cores::count, |embedder| embedder.parallelism())
+    }
+
     /// Waits until the model is loaded.
     ///
     /// # Errors

@@ -17,6 +17,9 @@ use super::{DIMENSION_MAX, EmbedError, Embedder, ModelId, normalized};
 /// The most texts in one request.
 const REQUEST_TEXTS_MAX: usize = 64;
 
+/// Single texts at a time: what two requests hold.
+const PARALLELISM: usize = 64;
+
 /// The most bytes of one text that are sent; common models read no more.
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
@@ -243,6 +246,11 @@ impl Embedder for OpenAiEmbedder {
             vectors.extend(self.request(part)?);
         }
         Ok(vectors)
+    }
+
+    /// Elsewhere there may be more cores than here, and texts that wait together share a request.
+    fn parallelism(&self) -> usize {
+        PARALLELISM
     }
 }
 
