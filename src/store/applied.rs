@@ -32,9 +32,10 @@ pub(super) fn draw_oseq(
     origin_id: i64,
     at: f64,
 ) -> Result<u64, StoreError> {
-    let sql = "UPDATE origin SET head = head + 1, changed_at = ?2 WHERE origin_id = ?1 \
-               RETURNING head";
-    Ok(connection.prepare_cached(sql)?.query_row(params![origin_id, at], |row| row.get(0))?)
+    let next = "UPDATE origin SET head = head + 1, changed_at = ?2 WHERE origin_id = ?1";
+    connection.prepare_cached(next)?.execute(params![origin_id, at])?;
+    let drawn = "SELECT head FROM origin WHERE origin_id = ?1";
+    Ok(connection.prepare_cached(drawn)?.query_row([origin_id], |row| row.get(0))?)
 }
 
 /// Notes that writes of an origin came in.
@@ -62,18 +63,30 @@ pub(super) fn insert_into(
     lo: u64,
     hi: u64,
 ) -> Result<(), StoreError> {
-    let sql = format!(
-        "DELETE FROM {table} WHERE origin_id = ?1 AND lo <= ?3 + 1 AND hi >= ?2 - 1 \
-         RETURNING lo, hi"
+    let near = format!(
+        "SELECT lo, hi FROM {table} WHERE origin_id = ?1 AND lo <= ?3 + 1 AND hi >= ?2 - 1"
     );
-    let (mut first, mut last) = (lo, hi);
+    let touched: Vec<(u64, u64)> = connection
+        .prepare_cached(&near)?
+        .query_map(params![origin_id, lo, hi], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    if let [(first, last)] = touched[..]
+        && first <= lo
     {
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params![origin_id, lo, hi])?;
-        while let Some(row) = rows.next()? {
-            first = first.min(row.get(0)?);
-            last = last.max(row.get(1)?);
-        }
+        // As nearly always: the next write of an origin.
+        connection
+            .prepare_cached(&format!(
+                "UPDATE {table} SET hi = ?3 WHERE origin_id = ?1 AND lo = ?2"
+            ))?
+            .execute(params![origin_id, first, hi.max(last)])?;
+        return Ok(());
+    }
+    let (mut first, mut last) = (lo, hi);
+    for (lo, hi) in touched {
+        connection
+            .prepare_cached(&format!("DELETE FROM {table} WHERE origin_id = ?1 AND lo = ?2"))?
+            .execute(params![origin_id, lo])?;
+        (first, last) = (first.min(lo), last.max(hi));
     }
     connection
         .prepare_cached(&format!("INSERT INTO {table} (origin_id, lo, hi) VALUES (?1, ?2, ?3)"))?

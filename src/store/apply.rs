@@ -159,7 +159,9 @@ impl Line<'_> {
         shown: &Projection<'_>,
         changed: &str,
     ) -> Result<i64, StoreError> {
-        let sql = "INSERT INTO memory (id, namespace, content_hash, live, created_at, updated_at, \
+        // OR FAIL, and no trigger on it that could abort: see migration 9. Whatever fails is undone
+        // by the transaction or savepoint around it.
+        let sql = "INSERT OR FAIL INTO memory (id, namespace, content_hash, live, created_at, updated_at, \
                    memory_type, tags, metadata, origin, content, version, record, write_origin, \
                    write_oseq, write_at, write_changed) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
@@ -183,7 +185,13 @@ impl Line<'_> {
             self.source.at,
             changed,
         ])?;
-        Ok(connection.last_insert_rowid())
+        let row = connection.last_insert_rowid();
+        if shown.live {
+            let sql = "INSERT INTO memory_fts (rowid, content, tags) VALUES (?1, ?2, ?3)";
+            let words = params![row, shown.content, shown.tags];
+            connection.prepare_cached(sql)?.execute(words)?;
+        }
+        Ok(row)
     }
 
     fn update(

@@ -276,7 +276,7 @@ impl<'c> Writer<'c> {
         check_growth(present, &parts)?;
         let era = present.era();
         let (origin_id, dot) = self.draw_dot()?;
-        set_meta(connection, "clock", self.state.clock.last().as_u64().cast_signed())?;
+        keep_clock(connection, self.state.clock.last())?;
         let keeps_ops = self.state.keeps_ops;
         let traceparent = self.state.traceparent.clone();
         let cached = self.state.cached(connection, self.now_ms)?;
@@ -379,6 +379,16 @@ impl<'c> Writer<'c> {
         if let Some(cached) = &mut self.state.cached {
             cached.context.replace(origin, known);
         }
+    }
+}
+
+/// Replacing the row would fire a trigger, and so take what migration 9 saves.
+fn keep_clock(connection: &Connection, clock: Clock) -> Result<(), StoreError> {
+    let value = clock.as_u64().cast_signed();
+    let sql = "UPDATE meta SET value = ?1 WHERE key = 'clock'";
+    match connection.prepare_cached(sql)?.execute([value])? {
+        0 => set_meta(connection, "clock", value),
+        _ => Ok(()),
     }
 }
 

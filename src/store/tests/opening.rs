@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::super::{FileKind, identify, recorded_model};
 use super::*;
+use crate::store::open::known_version;
 
 /// Every file of a directory with its bytes.
 fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -180,13 +181,13 @@ fn a_first_open_makes_a_file_that_says_what_it_is() {
     assert_eq!(std::fs::metadata(&empty).unwrap().len(), 0);
     for path in [empty, directory.path().join("deep/er/new.db")] {
         Store::open(&options(&path)).unwrap().close();
-        assert_eq!(identify(&path).unwrap(), FileKind::Ours(8));
+        assert_eq!(identify(&path).unwrap(), FileKind::Ours(known_version()));
         let connection = Connection::open(&path).unwrap();
         let pragma = |name: &str| -> i64 {
             connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
         };
         assert_eq!(pragma("application_id"), 0x6d65_6d6e);
-        assert_eq!(pragma("user_version"), 8);
+        assert_eq!(pragma("user_version"), known_version());
         assert_eq!(pragma("page_size"), 16_384);
         let mode: String =
             connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
@@ -205,6 +206,7 @@ fn a_file_of_the_first_schema_is_brought_up_to_date() {
     file.create("two");
     file.write(|writer| writer.delete(&target("two"))).unwrap();
     // What the later migrations added, taken away again.
+    file.connection.execute_batch(WORDS_BY_TRIGGER).unwrap();
     file.connection
         .execute_batch(
             "DROP TABLE compound_part; DROP TABLE memory_word; DROP TABLE audit;
@@ -226,9 +228,31 @@ fn a_file_of_the_first_schema_is_brought_up_to_date() {
         .unwrap();
     let before = file.reader().digest().unwrap();
     file.reopen("node-1", 2);
-    assert_eq!(file.number("PRAGMA user_version"), 8);
+    assert_eq!(file.number("PRAGMA user_version"), known_version());
     assert_eq!(file.reader().digest().unwrap(), before);
     file.create("three");
+    file.check_sound();
+}
+
+/// What filled the word index before version 9.
+const WORDS_BY_TRIGGER: &str = "\
+    CREATE TRIGGER memory_fts_insert AFTER INSERT ON memory WHEN NEW.live = 1 BEGIN \
+      INSERT INTO memory_fts (rowid, content, tags) VALUES (NEW.row, NEW.content, NEW.tags); \
+    END";
+
+#[test]
+fn a_new_memory_is_in_the_word_index_once_before_and_after_an_upgrade() {
+    let mut file = File::new("node-1");
+    file.create("before");
+    file.connection.execute_batch(WORDS_BY_TRIGGER).unwrap();
+    file.connection.execute_batch("PRAGMA user_version = 8").unwrap();
+    file.reopen("node-1", 2);
+    file.create("after");
+    let sql = "SELECT sum(cnt) FROM memory_word WHERE term IN ('befor', 'after')";
+    assert_eq!(file.number(sql), 2);
+    let checks = "SELECT count(*) FROM sqlite_schema WHERE name = 'memory' AND sql LIKE \
+                  '%id BLOB NOT NULL UNIQUE,%' AND sql NOT LIKE '%length(%'";
+    assert_eq!(file.number(checks), 1);
     file.check_sound();
 }
 
@@ -238,9 +262,10 @@ fn a_file_of_before_compounds_finds_their_parts() {
     file.create("call getUserName first");
     file.create("call sendMail last");
     file.write(|writer| writer.delete(&target("call sendMail last"))).unwrap();
+    file.connection.execute_batch(WORDS_BY_TRIGGER).unwrap();
     file.connection.execute_batch("DROP TABLE compound_part; PRAGMA user_version = 7").unwrap();
     file.reopen("node-1", 2);
-    assert_eq!(file.number("PRAGMA user_version"), 8);
+    assert_eq!(file.number("PRAGMA user_version"), known_version());
     assert_eq!(file.number("SELECT count(*) FROM compound_part WHERE stem = 'user'"), 1);
     assert_eq!(file.number("SELECT count(*) FROM compound_part WHERE stem = 'mail'"), 0);
     file.check_sound();

@@ -305,3 +305,24 @@ fn a_reserved_namespace_is_hidden_wherever_it_came_from() {
     check_hidden(&file);
     assert_eq!(file.number("SELECT count(*) FROM memory WHERE live = 1"), 0);
 }
+
+#[test]
+fn a_transaction_of_new_memories_makes_one_segment_of_the_word_index() {
+    let segments = |file: &File| file.number("SELECT count(DISTINCT segid) FROM memory_fts_idx");
+    let (mut one, mut other) = (File::new("a"), File::new("b"));
+    let written = one.write(|writer| {
+        (0..200).try_for_each(|number| create(writer, &format!("word{number}")).map(drop))
+    });
+    written.unwrap();
+    assert_eq!(segments(&one), 1, "a statement kept a journal of its own: see migration 9");
+    let incoming: Vec<Incoming> = payloads(&one)
+        .into_iter()
+        .map(|payload| {
+            let op = Box::new(Op::decode(&payload).unwrap());
+            Incoming { dot: op.dot.clone(), payload, op: Ok(op) }
+        })
+        .collect();
+    other.write(|writer| writer.apply_batch(&incoming, None)).unwrap();
+    assert_eq!(segments(&other), 1, "received writes, too");
+    check_equal(&one, &other);
+}
