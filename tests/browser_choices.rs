@@ -311,4 +311,5 @@ fn a_key_gets_a_new_secret_and_the_old_one_ends() {
     new.get("/api/memories").expect(200);
     old.get("/api/memories").expect(401);
     browser.shows(".limits td", "Searches");
+    browser.shows(".limits td", "Connections of one address");
 }

@@ -133,6 +133,7 @@ fn a_new_node_tells_how_far_it_is_with_the_state_of_another() {
     node.start();
     let url = node.url().to_owned();
     let mut pair = Pair::of(&url, "sync_progress,sync_completed");
+    let mut health = Pair::of(&url, "health_update");
     let mut changes = EventStream::listen(&url);
     let (mut progress_count, mut synced) = (0, 0);
     let done = loop {
@@ -152,6 +153,7 @@ fn a_new_node_tells_how_far_it_is_with_the_state_of_another() {
     assert!(done["synced_count"].as_u64() >= Some(MEMORY_COUNT as u64), "{done}");
     assert_eq!(done["total_count"], done["synced_count"]);
     assert!(done["time_taken_seconds"].as_f64() > Some(0.0), "{done}");
+    health.health(|told| told["details"]["joined"] == true && told["status"] == "healthy");
     // Record by record it was stored here, and so each was told of.
     for _ in 0..MEMORY_COUNT {
         changes.next_named("memory_stored");

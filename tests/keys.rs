@@ -241,8 +241,10 @@ fn a_node_without_the_secret_makes_no_keys_and_one_with_another_is_not_believed(
     let refused = cluster.nodes[1].client().post("/api/admin/keys", json!({"name": "x"}));
     let refused = refused.expect_problem(409, "cluster_secret_missing");
     assert!(refused.text().contains("MEMNODE_CLUSTER_SECRET"));
-    let forged = create(&cluster.nodes[2].place, &["forged", "--scope", "admin"]).1;
     let first = cluster.nodes[0].client();
+    let url = cluster.nodes[0].url();
+    let mut health = EventStream::resume(url, "/api/events?event=health_update", None).0;
+    let forged = create(&cluster.nodes[2].place, &["forged", "--scope", "admin"]).1;
     let held: Value = eventually("the forged key lies in quarantine", || {
         let held = first.get("/api/cluster/quarantine").value();
         (held["count"].as_u64() > Some(0)).then_some(held)
@@ -254,21 +256,24 @@ fn a_node_without_the_secret_makes_no_keys_and_one_with_another_is_not_believed(
     }
     let alarms = || first.get("/api/cluster").expect(200).value()["alarms"].to_string();
     assert!(alarms().contains("forged_key"), "{}", alarms());
+    let names_it = |told: &Value| told["details"]["alarms"].to_string().contains("forged_key");
+    assert_eq!(health.next_as("health_update", names_it)["status"], "degraded");
     let shown = |value: &str| {
         let line = format!("memnode_alarms{{kind=\"forged_key\"}} {value}");
         let text = first.get("/metrics").expect(200).text();
         text.lines().any(|shown| shown == line).then_some(())
     };
     eventually("the metric shows it", || shown("1"));
-    // Who has no secret cannot tell.
-    let second = cluster.nodes[1].client().get("/api/cluster").expect(200).text();
-    assert!(!second.contains("forged_key"), "{second}");
+    // Who has no secret cannot tell, and its door is closed in any case.
+    let second = cluster.nodes[1].place.run(&["--json", "cluster", "status"]).ok().stdout;
+    assert!(second.contains("alarms") && !second.contains("forged_key"), "{second}");
     for held in held["quarantine"].as_array().expect("a list") {
         let body = json!({"action": "void", "position": held["position"]});
         first.post("/api/cluster/quarantine", body).expect(200);
     }
     eventually("what was given up is over", || shown("0"));
     assert!(!alarms().contains("forged_key"), "{}", alarms());
+    health.next_as("health_update", |told| !names_it(told));
 }
 
 #[test]

@@ -212,7 +212,10 @@ fn the_command_line_and_the_probes_of_the_machine_pay_nothing() {
 fn an_admin_sees_the_limits() {
     let place = Place::new()
         .with("MEMNODE_LIMIT_SEARCHES", "600/m")
-        .with("MEMNODE_LIMIT_TOOLS", "memory_ingest=10/h");
+        .with("MEMNODE_LIMIT_TOOLS", "memory_ingest=10/h")
+        .with("MEMNODE_LIMIT_CALLERS_MAX", "500")
+        .with("MEMNODE_LIMIT_CONNECTIONS", "30")
+        .with("MEMNODE_CONNECTIONS_MAX", "70");
     let server = place.serve().ready();
     let found = server.client().get("/api/admin/limits").expect(200).value();
     let budget = |name: &str| {
@@ -222,4 +225,19 @@ fn an_admin_sees_the_limits() {
     assert_eq!(budget("searches"), json!({"name": "searches", "rate": "600/m", "burst": 100}));
     assert_eq!(budget("reads"), json!({"name": "reads", "rate": null, "burst": null}));
     assert_eq!(found["tools"], json!([{"tool": "memory_ingest", "rate": "10/h", "burst": 1}]));
+    assert_eq!(found["caller_count_max"], 500);
+    assert_eq!(found["connections"], json!({"count_max": 70, "address_count_max": 30}));
+    let overload = &found["overload"];
+    assert!(overload["at_once_max"].as_u64() > Some(0), "{overload}");
+    assert_eq!(
+        (&overload["waiting_count_max"], &overload["waiting_count"]),
+        (&json!(4096), &json!(0))
+    );
+    assert_eq!(overload["burst_wait_seconds"], 15.0);
+    assert_eq!(
+        (&overload["overload_wait_seconds"], &overload["is_overloaded"]),
+        (&json!(0.05), &json!(false))
+    );
+    let free = Place::new().serve().ready().client().get("/api/admin/limits").expect(200).value();
+    assert_eq!(free["connections"]["address_count_max"], json!(null), "nobody is limited here");
 }

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::common::client::Client;
+use crate::common::events::EventStream;
 use crate::common::eventually;
 use crate::common::node::Place;
 use crate::common::rest::store_text;
@@ -28,12 +29,16 @@ fn a_digest_that_differs_from_a_recount_is_told_of_until_it_fits_again() {
     (0..20).for_each(|n| drop(store_text(&client, &format!("text {n}"))));
     assert_eq!(alarms(&client), (json!([]), json!([])));
     place.run(&["verify"]).ok();
+    let mut health = EventStream::resume(&server.url, "/api/events?event=health_update", None).0;
 
     change(&place, "UPDATE bucket SET count = count + 1 WHERE b = (SELECT min(b) FROM bucket)");
     eventually("the recount finds it", || {
         let (health, cluster) = alarms(&client);
         (health == json!(["file_damaged"]) && cluster[0]["kind"] == "file_damaged").then_some(())
     });
+    let told = health.next_as("health_update", |told| told["details"]["alarms"] != json!([]));
+    assert_eq!(told["details"]["alarms"], json!(["file_damaged"]));
+    assert_eq!(told["status"], "degraded");
     let detail = alarms(&client).1[0]["detail"].clone();
     assert!(detail.as_str().is_some_and(|it| it.contains("`memnode verify`")), "{detail}");
     let found = place.run(&["verify"]).expect_code(74);
@@ -45,6 +50,7 @@ fn a_digest_that_differs_from_a_recount_is_told_of_until_it_fits_again() {
 
     change(&place, "UPDATE bucket SET count = count - 1 WHERE b = (SELECT min(b) FROM bucket)");
     eventually("all is well again", || (alarms(&client) == (json!([]), json!([]))).then_some(()));
+    health.next_as("health_update", |told| told["details"]["alarms"] == json!([]));
     place.run(&["verify"]).ok();
 }
 

@@ -66,7 +66,8 @@ fn confused(signed: &str) -> Vec<u8> {
 fuzz_target!(|text: &str| {
     let mut tokens = vec![text.to_owned()];
     let mut lines = text.splitn(3, '\n');
-    if let (Some(header), Some(claims), Some(signature)) = (lines.next(), lines.next(), lines.next())
+    if let (Some(header), Some(claims), Some(signature)) =
+        (lines.next(), lines.next(), lines.next())
     {
         let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
         let signed = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));

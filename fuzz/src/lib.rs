@@ -19,7 +19,7 @@ pub mod memory;
 
 pub use error::{Code, Error, Result};
 
-/// Of HTTP, how bodies are read.
+/// Of HTTP, how bodies and query strings are read.
 #[path = "../../src/http"]
 pub mod http {
     pub mod extract {
@@ -30,15 +30,19 @@ pub mod http {
         pub mod schemas;
         mod write;
 
-        pub use fields::Tags;
+        pub use fields::{Tags, fraction, fraction_or_none, result_count};
         pub use json::{parse_any, parse_json, parse_value};
-        pub use namespace::{Asked, NamespaceParameters, one, set};
+        pub use namespace::{Asked, NamespaceParameters, NamespacesParameters, one, set};
+        pub use parameters::{parse_query, within};
         pub use write::Sender;
     }
     pub mod line;
     pub mod new_memory;
+    mod phrases;
     pub mod problem;
     mod quota;
+    pub mod search_request;
+    pub mod selection;
 }
 
 /// Of the bridge, how messages are cut out of a stream and read.

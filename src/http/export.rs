@@ -6,57 +6,21 @@ use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, StreamExt};
-use serde::Deserialize;
 use tracing::error;
-use utoipa::IntoParams;
 
 use super::AppState;
-use super::extract::schemas::NamespaceList;
-use super::extract::{Asked, Query, set};
+use super::extract::Query;
 use super::line::{NDJSON, write_line};
-use super::memories::TagMatchName;
 use super::memory_body::MemoryBody;
-use super::problem::{Input, Problem};
+use super::problem::Problem;
+use super::selection::ExportParameters;
 use crate::auth::Principal;
-use crate::memory::{Filter, Memory, TagMatch, normalise_tags};
+use crate::memory::{Filter, Memory};
 use crate::service::Service;
 use crate::{Error, Result};
 
 /// Memories read at a time: what is held of an export at any moment.
 const PAGE_COUNT: usize = 100;
-
-/// Which memories to export.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct ExportParameters {
-    /// A tag, or a comma list of them.
-    tag: Option<String>,
-    /// Whether `any` of the tags is enough (the default) or `all` are needed.
-    #[param(inline)]
-    tag_match: Option<TagMatchName>,
-    /// Exactly this type.
-    memory_type: Option<String>,
-    /// A namespace, a comma list of them, or `*`: all that the caller may read.
-    #[param(value_type = Option<NamespaceList>, inline)]
-    namespace: Option<String>,
-    /// The older name of `namespace`; `all` means `*`.
-    #[param(value_type = Option<NamespaceList>, inline)]
-    store: Option<String>,
-}
-
-impl ExportParameters {
-    fn into_filter(self) -> Result<Filter, Problem> {
-        let asked = Asked::new(Input::Query, self.namespace.as_deref(), self.store.as_deref());
-        let tags = self.tag.as_deref().unwrap_or_default().split(',');
-        Ok(Filter {
-            namespaces: set(&[asked])?,
-            tags: normalise_tags(tags).map_err(Problem::query)?,
-            tag_match: self.tag_match.map(TagMatch::from).unwrap_or_default(),
-            memory_type: self.memory_type,
-            ..Filter::default()
-        })
-    }
-}
 
 /// Export memories
 ///

@@ -36,6 +36,8 @@ mod purge;
 mod quota;
 mod rate_limit;
 mod search;
+mod search_request;
+mod selection;
 mod webhooks;
 
 use std::net::SocketAddr;

@@ -3,12 +3,14 @@
 use super::problem::Problem;
 use crate::Error;
 use crate::memory::time_phrase::{self, TimeRange};
-use crate::service::Service;
 
 /// The longest phrase, as the document says.
 const PHRASE_CHARS_MAX: usize = 200;
 /// So much of a longer one is repeated to the caller.
 const SHOWN_CHARS: usize = 40;
+
+/// The time now, in a named IANA zone or else in that of the node.
+pub type Now<'a> = &'a dyn Fn(Option<&str>) -> crate::Result<jiff::Zoned>;
 
 /// The phrases of time in a request.
 #[derive(Clone, Copy, Default)]
@@ -28,7 +30,7 @@ impl Phrases<'_> {
     ///
     /// # Errors
     /// Status 400 for a phrase that cannot be read, 422 for an unknown time zone.
-    pub fn range(&self, service: &Service) -> Result<TimeRange, Problem> {
+    pub fn range(&self, now: Now<'_>) -> Result<TimeRange, Problem> {
         let given = |text: &&str| !text.trim().is_empty();
         let phrases = Phrases {
             tz: self.tz.filter(given),
@@ -39,14 +41,14 @@ impl Phrases<'_> {
         if phrases.during.or(phrases.after).or(phrases.before).is_none() {
             return Ok(TimeRange::default());
         }
-        phrases.strict_range(service)
+        phrases.strict_range(now)
     }
 
     /// The same, but what is empty is a phrase that cannot be read.
     ///
     /// # Errors
     /// As [`Phrases::range`].
-    pub fn strict_range(&self, service: &Service) -> Result<TimeRange, Problem> {
+    pub fn strict_range(&self, now: Now<'_>) -> Result<TimeRange, Problem> {
         let mut phrases = [self.during, self.after, self.before].into_iter().flatten();
         if let Some(long) = phrases.find(|text| text.chars().count() > PHRASE_CHARS_MAX) {
             let start: String = long.chars().take(SHOWN_CHARS).collect();
@@ -56,7 +58,7 @@ impl Phrases<'_> {
             );
             return Err(Problem::query(Error::invalid(detail).reason("unreadable_time_phrase")));
         }
-        self.range_at(&service.now(self.tz)?)
+        self.range_at(&now(self.tz)?)
     }
 
     fn range_at(&self, now: &jiff::Zoned) -> Result<TimeRange, Problem> {

@@ -1,6 +1,6 @@
 //! `/api/admin/limits`, and limits in the words of HTTP.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use axum::Json;
@@ -14,6 +14,7 @@ use super::problem::Problem;
 use crate::auth::{Access, Principal};
 use crate::config::Rate;
 use crate::limit::{Budget, Exceeded, Meter, OwnRates};
+use crate::service::GateView;
 use crate::telemetry::metrics;
 
 /// What a handler takes for the request.
@@ -76,6 +77,58 @@ pub struct LimitList {
     tools: Vec<ToolLimit>,
     /// Buckets that are kept now: one for each caller and budget that was used lately.
     bucket_count: usize,
+    /// Callers that are told apart.
+    #[schema(example = 10000)]
+    caller_count_max: usize,
+    /// Connections at a time.
+    connections: ConnectionLimits,
+    /// The line to the model, which keeps work short when more comes than can be done.
+    overload: OverloadLimits,
+}
+
+/// Connections at a time.
+#[derive(Serialize, ToSchema)]
+struct ConnectionLimits {
+    /// Of everybody.
+    #[schema(example = 10000)]
+    count_max: usize,
+    /// Of one address; null for as many as there are.
+    #[schema(required, example = 1024)]
+    address_count_max: Option<usize>,
+}
+
+/// How many texts may be at the model and in line to it, for how long, and how many are.
+#[derive(Serialize, ToSchema)]
+struct OverloadLimits {
+    /// At the model at a time.
+    #[schema(example = 2)]
+    at_once_max: usize,
+    /// In line; beyond, who waits longest is turned away with 503.
+    #[schema(example = 4096)]
+    waiting_count_max: usize,
+    /// How long one waits at most while a burst is worked off.
+    #[schema(minimum = 0, example = 15.0)]
+    burst_wait_seconds: f64,
+    /// How long one waits at most while more comes than can be done.
+    #[schema(minimum = 0, example = 0.05)]
+    overload_wait_seconds: f64,
+    /// In line now.
+    waiting_count: usize,
+    /// Whether more comes now than can be done.
+    is_overloaded: bool,
+}
+
+impl From<GateView> for OverloadLimits {
+    fn from(view: GateView) -> Self {
+        OverloadLimits {
+            at_once_max: view.at_once_max,
+            waiting_count_max: view.waiting_count_max,
+            burst_wait_seconds: view.burst_wait.as_secs_f64(),
+            overload_wait_seconds: view.overload_wait.as_secs_f64(),
+            waiting_count: view.waiting_count,
+            is_overloaded: view.is_overloaded,
+        }
+    }
 }
 
 /// One budget.
@@ -105,9 +158,10 @@ struct ToolLimit {
     burst: u32,
 }
 
-/// The rate limits of this node
+/// The limits of this node
 ///
-/// What one caller may ask for, unless its key has limits of its own.
+/// What one caller may ask for, unless its key has limits of its own; how many connections there
+/// may be; and what happens when everybody together asks for too much.
 #[utoipa::path(get, path = "/api/admin/limits", tag = "admin",
     responses((status = 200, body = LimitList, description = "The limits.")))]
 pub async fn limits(
@@ -128,9 +182,16 @@ pub async fn limits(
         rate: rate.to_string(),
         burst: rate.burst.get(),
     };
+    let config = state.limits.config();
     Ok(Json(LimitList {
         budgets: Budget::ALL.map(budget).into(),
-        tools: state.limits.config().tools.0.iter().map(tool).collect(),
+        tools: config.tools.0.iter().map(tool).collect(),
         bucket_count: state.limits.bucket_count(),
+        caller_count_max: config.caller_count_max.get(),
+        connections: ConnectionLimits {
+            count_max: state.http.connection_count_max.get(),
+            address_count_max: config.connections.count_max().map(NonZeroUsize::get),
+        },
+        overload: state.service.gate().into(),
     }))
 }

@@ -68,10 +68,41 @@ struct Waiting<T> {
     turn: oneshot::Sender<T>,
 }
 
+/// How many may be at it and in line, for how long, and how it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GateView {
+    /// As many may be at it at a time.
+    pub at_once_max: usize,
+    /// As many may wait; beyond, the oldest is turned away.
+    pub waiting_count_max: usize,
+    /// The longest wait while a burst is worked off.
+    pub burst_wait: Duration,
+    /// The longest wait while more comes than can be done.
+    pub overload_wait: Duration,
+    /// Who waits now.
+    pub waiting_count: usize,
+    /// Whether more comes now than can be done.
+    pub is_overloaded: bool,
+}
+
 impl Gate {
     /// With nobody at it.
     pub(super) fn new() -> Self {
         Gate { line: Mutex::new(Line::new(Instant::now())) }
+    }
+
+    /// How it is, where `limit` may be at it.
+    pub(super) fn view(&self, limit: usize) -> GateView {
+        let line = self.line.lock();
+        let in_line = line.waiting.iter().filter(|waiting| !waiting.turn.is_closed());
+        GateView {
+            at_once_max: limit,
+            waiting_count_max: WAITING_COUNT_MAX,
+            burst_wait: BURST_WAIT,
+            overload_wait: OVERLOAD_WAIT,
+            waiting_count: in_line.count(),
+            is_overloaded: line.is_overloaded(Instant::now()),
+        }
     }
 
     /// Waits for a turn. `limit`: how many may be at it from now on.

@@ -61,6 +61,7 @@ pub use cluster::{
     JoiningView, Membership, NodeView, OriginView, PruningView, QUARANTINE_COUNT_MAX, Retried,
     Snapshot, StreamView, SyncView, TransferView, VectorView,
 };
+pub use gate::GateView;
 pub use index_state::{INDEX_SAMPLE_COUNT_MAX, IndexCheck, IndexView};
 pub use inspect::DigestView;
 pub use keys::{KeyParts, KeyView};
@@ -181,6 +182,11 @@ impl Service {
         };
         let has_joined = self.parts.replica.as_ref().is_none_or(Replica::is_ready);
         Readiness { store: self.parts.store.state(), model, has_joined }
+    }
+
+    /// How the line to the model is.
+    pub fn gate(&self) -> GateView {
+        self.gate.view(self.parts.embedder.parallelism())
     }
 
     /// How long the node has been up.

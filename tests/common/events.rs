@@ -131,6 +131,12 @@ impl EventStream {
         self.find(name, |event| event.name == name)
     }
 
+    /// What the next event of a name says that says what is wanted.
+    #[track_caller]
+    pub fn next_as(&mut self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.find(name, |event| event.name == name && wanted(&event.data)).data
+    }
+
     /// The next event about a memory.
     #[track_caller]
     pub fn next_of(&mut self, hash: &str) -> Event {

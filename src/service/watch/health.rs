@@ -7,22 +7,28 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::super::cluster::reason_name;
-use super::super::{Service, StoreState};
+use super::super::{IndexState, ModelState, Service, StoreState};
 use crate::events::Notice;
 use crate::replica::Replica;
 
 /// How the node was when it was last looked at.
 pub(super) struct Health {
     state: State,
+    /// The alarms that the file knew of when it could be read last.
+    of_file: Vec<&'static str>,
     transfer: Option<Transfer>,
     transfer_count: u64,
 }
 
-/// What `health_update` tells of.
+/// What `health_update` tells of: what `/readyz` and `/api/health/detailed` tell, without the
+/// reasons and the numbers.
 #[derive(Clone, PartialEq)]
 struct State {
     store: &'static str,
+    model: &'static str,
+    index: &'static str,
     is_connected: Option<bool>,
+    has_joined: bool,
     alarms: BTreeSet<&'static str>,
 }
 
@@ -34,10 +40,12 @@ struct Transfer {
 }
 
 impl Health {
-    pub(super) fn of(service: &Service) -> Self {
+    pub(super) async fn of(service: &Service) -> Self {
         let status = service.parts.replica.as_ref().map(Replica::status);
         let transfer_count = status.map_or(0, |status| status.transfer_count);
-        Health { state: State::of(service), transfer: None, transfer_count }
+        let of_file = service.alarms_of_file().await.unwrap_or_default();
+        let state = State::of(service, &of_file);
+        Health { state, of_file, transfer: None, transfer_count }
     }
 
     pub(super) fn status(&self) -> &'static str {
@@ -45,9 +53,14 @@ impl Health {
     }
 
     /// What changed since the last look.
-    pub(super) fn news(&mut self, service: &Service) -> Vec<Notice> {
+    pub(super) async fn news(&mut self, service: &Service) -> Vec<Notice> {
         let mut news = Vec::new();
-        let state = State::of(service);
+        match service.alarms_of_file().await {
+            Ok(alarms) => self.of_file = alarms,
+            // A file that cannot be read makes no alarm go away.
+            Err(error) => tracing::debug!(%error, "the alarms of the file were not read"),
+        }
+        let state = State::of(service, &self.of_file);
         if state != self.state {
             news.push(state.notice());
             self.state = state;
@@ -94,49 +107,124 @@ impl Health {
 }
 
 impl State {
-    fn of(service: &Service) -> Self {
-        let store = match service.parts.store.state() {
-            StoreState::Ok => "ok",
-            StoreState::Full => "full",
-            StoreState::ReadOnly(_) => "read_only",
-        };
+    fn of(service: &Service, of_file: &[&'static str]) -> Self {
+        let readiness = service.readiness();
         let status = service.parts.replica.as_ref().map(Replica::status);
         let alarms = status.iter().flat_map(|status| &status.alarms);
         State {
-            store,
-            alarms: alarms.map(|alarm| alarm.kind.as_str()).collect(),
+            store: match readiness.store {
+                StoreState::Ok => "ok",
+                StoreState::Full => "full",
+                StoreState::ReadOnly(_) => "read_only",
+            },
+            model: match readiness.model {
+                ModelState::Ready => "ready",
+                ModelState::Loading => "loading",
+                ModelState::Failed(_) => "failed",
+            },
+            index: match service.index_view().state {
+                IndexState::Ready => "ready",
+                IndexState::Building { .. } => "building",
+                IndexState::Failed(_) => "failed",
+            },
             is_connected: status.as_ref().map(|status| status.is_connected),
+            has_joined: readiness.has_joined,
+            alarms: alarms
+                .map(|alarm| alarm.kind.as_str())
+                .chain(of_file.iter().copied())
+                .collect(),
         }
     }
 
     fn status(&self) -> &'static str {
-        if self.store != "ok" {
-            "unhealthy"
-        } else if self.is_connected == Some(false) || !self.alarms.is_empty() {
-            "degraded"
-        } else {
-            "healthy"
+        if self.store != "ok" || self.model == "failed" {
+            return "unhealthy";
         }
+        let is_whole = self.model == "ready" && self.index != "failed" && self.has_joined;
+        if !is_whole || self.is_connected == Some(false) || !self.alarms.is_empty() {
+            return "degraded";
+        }
+        "healthy"
     }
 
     fn notice(&self) -> Notice {
         let nats = self.is_connected.map(|is| if is { "connected" } else { "disconnected" });
-        let mut message = match self.store {
+        Notice::HealthUpdate {
+            status: self.status(),
+            details: json!({
+                "store": self.store,
+                "model": self.model,
+                "index": self.index,
+                "joined": self.has_joined,
+                "nats": nats,
+                "alarms": self.alarms,
+            }),
+            message: self.sentence(nats),
+        }
+    }
+
+    fn sentence(&self, nats: Option<&str>) -> String {
+        let mut parts = vec![match self.store {
             "full" => "the disk is full: writes are refused".to_owned(),
             "read_only" => "the database takes no writes until the node is started anew".to_owned(),
             _ => "the database takes writes".to_owned(),
-        };
-        if let Some(nats) = nats {
-            message.push_str(&format!("; NATS: {nats}"));
+        }];
+        match self.model {
+            "loading" => parts.push("the model is still loading".to_owned()),
+            "failed" => parts.push("the model could not be loaded".to_owned()),
+            _ => {}
         }
+        match self.index {
+            "building" => parts.push("the search index is being made".to_owned()),
+            "failed" => parts.push("the search index could not be made".to_owned()),
+            _ => {}
+        }
+        if !self.has_joined {
+            parts.push("the node takes the memories of its cluster over".to_owned());
+        }
+        parts.extend(nats.map(|nats| format!("NATS: {nats}")));
         if !self.alarms.is_empty() {
             let alarms: Vec<&str> = self.alarms.iter().copied().collect();
-            message.push_str(&format!("; alarms: {}", alarms.join(", ")));
+            parts.push(format!("alarms: {}", alarms.join(", ")));
         }
-        Notice::HealthUpdate {
-            status: self.status(),
-            details: json!({"store": self.store, "nats": nats, "alarms": self.alarms}),
-            message,
+        parts.join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node of a cluster with nothing wrong.
+    fn well() -> State {
+        State {
+            store: "ok",
+            model: "ready",
+            index: "ready",
+            is_connected: Some(true),
+            has_joined: true,
+            alarms: BTreeSet::new(),
         }
+    }
+
+    fn check(state: State, status: &str, told: &str) {
+        assert_eq!(state.status(), status, "{}", state.sentence(None));
+        assert!(state.sentence(Some("connected")).contains(told), "{told}");
+    }
+
+    #[test]
+    fn what_is_wrong_decides_the_status_and_is_in_the_sentence() {
+        check(well(), "healthy", "the database takes writes; NATS: connected");
+        check(State { is_connected: None, ..well() }, "healthy", "takes writes");
+        check(State { index: "building", ..well() }, "healthy", "index is being made");
+        check(State { store: "full", ..well() }, "unhealthy", "the disk is full");
+        check(State { store: "read_only", ..well() }, "unhealthy", "takes no writes");
+        check(State { model: "failed", ..well() }, "unhealthy", "could not be loaded");
+        check(State { model: "loading", ..well() }, "degraded", "still loading");
+        check(State { index: "failed", ..well() }, "degraded", "index could not be made");
+        check(State { has_joined: false, ..well() }, "degraded", "takes the memories");
+        check(State { is_connected: Some(false), ..well() }, "degraded", "NATS");
+        let alarms = BTreeSet::from(["file_damaged", "forged_key"]);
+        check(State { alarms, ..well() }, "degraded", "alarms: file_damaged, forged_key");
     }
 }

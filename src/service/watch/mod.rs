@@ -110,7 +110,7 @@ impl Service {
         let head = self.read(move |reader| reader.feed_head(now)).await?;
         let id = EventId { run, n: head.n, at_s: now as u64, seen: head.seen.clone() };
         let hub = Hub::new(head.n, id.to_string());
-        let pump = pump::Pump::new(self.clone(), Arc::clone(&hub), run, head);
+        let pump = pump::Pump::new(self.clone(), Arc::clone(&hub), run, head).await;
         self.parts.tasks.spawn(pump.run(commits));
         Ok(Live { hub, run })
     }

@@ -41,8 +41,8 @@ pub(super) struct Pump {
 }
 
 impl Pump {
-    pub(super) fn new(service: Service, hub: Arc<Hub>, run: u64, head: FeedHead) -> Self {
-        let health = Health::of(&service);
+    pub(super) async fn new(service: Service, hub: Arc<Hub>, run: u64, head: FeedHead) -> Self {
+        let health = Health::of(&service).await;
         let FeedHead { n, seen, gap_at } = head;
         Pump { service, hub, run, n, seen, is_within: false, gap_at, health }
     }
@@ -57,7 +57,7 @@ impl Pump {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 changed = commits.changed() => if changed.is_err() { break },
-                _ = tick.tick() => self.look_around(&mut due),
+                _ = tick.tick() => self.look_around(&mut due).await,
             }
             if let Err(error) = self.tell_changes().await {
                 tracing::debug!(%error, "changes wait to be told");
@@ -130,10 +130,10 @@ impl Pump {
         Some(span)
     }
 
-    fn look_around(&mut self, due: &mut Due) {
+    async fn look_around(&mut self, due: &mut Due) {
         let mut events = Vec::new();
         let now = crate::clock::now_seconds();
-        for notice in self.health.news(&self.service) {
+        for notice in self.health.news(&self.service).await {
             events.push(Event::of_notice(&notice, now));
         }
         let at = Instant::now();

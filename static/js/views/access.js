@@ -104,12 +104,17 @@ async function shown({ secret }) {
 
 function limitsPanel() {
   const place = h("div", { class: "limits" });
-  const render = ({ budgets, tools = [] }) => {
+  const render = ({ budgets, tools = [], connections, overload }) => {
     const row = (name, { rate, burst }) => [name, rate ?? t("limits.none"),
       burst === null || burst === undefined ? "" : number(burst)];
+    const atOnce = (name, count) => [t(`limits.${name}`), "", count === null ? t("limits.none") : number(count)];
     return grid(t("limits.title"), [t("limits.what"), t("limits.rate"), t("limits.burst")],
       [...budgets.map((one) => row(t(`limits.${one.name}`), one)),
-        ...tools.map((one) => row(one.tool, one))]);
+        ...tools.map((one) => row(one.tool, one)),
+        atOnce("connections.address", connections.address_count_max),
+        atOnce("connections", connections.count_max),
+        atOnce("model", overload.at_once_max),
+        atOnce("waiting", overload.waiting_count_max)]);
   };
   loader(place)(() => get("/api/admin/limits"), render);
   return h("section", { class: "panel" }, h("h2", {}, t("limits.title")),
