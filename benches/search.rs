@@ -312,7 +312,12 @@ async fn by_index(
             let vectors = Snapshotted(reader);
             let one = timed(|| {
                 let selection = Selection::of(&snapshot, &filter).expect("no metadata");
-                let search = Search { query: &query, kernel: Kernel::detect(), may_split: false };
+                let search = Search {
+                    query: &query,
+                    kernel: Kernel::detect(),
+                    may_split: false,
+                    is_rough: false,
+                };
                 search.among(&snapshot, &selection, &vectors, LIMIT).expect("an answer")
             });
             let expected = match number < EXACT_COUNT {
@@ -341,7 +346,12 @@ async fn candidates(store: &Store, snapshot: &Arc<Snapshot>, queries: &[Vec<f32>
         let one = store.read(DEADLINE, move |reader| {
             let filter = Filter { namespaces: NamespaceSet::All, ..Filter::default() };
             let selection = Selection::of(&snapshot, &filter).expect("no metadata");
-            let search = Search { query: &query, kernel: Kernel::detect(), may_split: false };
+            let search = Search {
+                query: &query,
+                kernel: Kernel::detect(),
+                may_split: false,
+                is_rough: false,
+            };
             let cpu = thread_cpu();
             let last = COUNTS[COUNTS.len() - 1];
             let found = search.scan(&snapshot, &selection, last, usize::MAX);

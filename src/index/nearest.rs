@@ -16,6 +16,9 @@ use crate::Result;
 /// (`benches/search.rs` prints what part of the nearest is among them).
 const CANDIDATE_COUNT: usize = 720;
 const CANDIDATES_PER_ROW: usize = 8;
+/// Candidates for each row asked for where the last of these need not be the nearest: those of a
+/// hundred rows still hold all of the nearest ten.
+const ROUGH_CANDIDATES_PER_ROW: usize = 4;
 /// Candidates whose vectors are read before it is asked whether the rest can still matter.
 const ROUND_COUNT: usize = 64;
 /// How far below the truth an estimate may be, times the root of the dimension: the bound of RaBitQ
@@ -36,8 +39,11 @@ pub enum Plan {
 
 impl Plan {
     /// For `limit` of `count` rows.
-    pub fn of(count: usize, limit: usize) -> Self {
-        let wanted = CANDIDATE_COUNT + CANDIDATES_PER_ROW * limit;
+    pub fn of(count: usize, limit: usize, is_rough: bool) -> Self {
+        let wanted = match is_rough {
+            true => ROUGH_CANDIDATES_PER_ROW * limit,
+            false => CANDIDATE_COUNT + CANDIDATES_PER_ROW * limit,
+        };
         if count <= wanted / 2 { Plan::Each } else { Plan::Scan(wanted.min(count)) }
     }
 }
@@ -51,6 +57,8 @@ pub struct Search<'a> {
     pub kernel: Kernel,
     /// Whether another core is free.
     pub may_split: bool,
+    /// Whether some of the last rows may be missing, for a third of the time.
+    pub is_rough: bool,
 }
 
 impl Search<'_> {
@@ -65,7 +73,7 @@ impl Search<'_> {
         vectors: &dyn Vectors,
         limit: usize,
     ) -> Result<Vec<Neighbour>> {
-        match Plan::of(selection.count, limit) {
+        match Plan::of(selection.count, limit, self.is_rough) {
             Plan::Each => {
                 let slots = selection.parts.iter().flat_map(|(number, bits)| {
                     bits.iter().map(move |slot| snapshot.row_at(place_of(*number, slot)))

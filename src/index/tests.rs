@@ -109,7 +109,7 @@ impl Table {
         assert_eq!(selection.count, rows.len());
         let expected = score(self, query, &rows, limit).expect("a table");
         for kernel in Kernel::available() {
-            let search = Search { query, kernel, may_split: false };
+            let search = Search { query, kernel, may_split: false, is_rough: false };
             let found = search.among(snapshot, &selection, self, limit).expect("a table");
             assert_eq!(found, expected, "{}", kernel.name());
             let listed = Selection::of_rows(snapshot, &rows);
@@ -275,7 +275,12 @@ fn a_scan_finds_nearly_all_of_the_nearest_and_nothing_that_is_filtered() {
                 .collect();
             let query = unit(query);
             let expected = score(&table, &query, &rows, 10).expect("a table");
-            let search = Search { query: &query, kernel: Kernel::detect(), may_split: false };
+            let search = Search {
+                query: &query,
+                kernel: Kernel::detect(),
+                may_split: false,
+                is_rough: false,
+            };
             let found = search.among(&snapshot, &selection, &table, 10).expect("a table");
             assert!(found.iter().all(|one| rows.binary_search(&one.row).is_ok()));
             found_count += expected.iter().filter(|one| found.contains(one)).count();
@@ -294,7 +299,7 @@ fn both_halves_of_a_split_scan_count() {
     let selection = Selection::of(&snapshot, &filter).expect("no metadata");
     let query = &table.0[&77].vector;
     let scan = |split_from| {
-        let search = Search { query, kernel: Kernel::detect(), may_split: true };
+        let search = Search { query, kernel: Kernel::detect(), may_split: true, is_rough: false };
         search.scan(&snapshot, &selection, 400, split_from)
     };
     assert_eq!(scan(1), scan(usize::MAX));

@@ -143,7 +143,7 @@ impl Pool<'_, '_, '_> {
     fn add_near(&mut self, filter: &Filter) -> Result<(), StoreError> {
         let Looking { reader, nearest, .. } = self.looking;
         let limit = self.looking.list_count();
-        for near in nearest.neighbours(reader, filter, &self.embedding.vector, limit)? {
+        for near in nearest.pool(reader, filter, &self.embedding.vector, limit)? {
             if !self.judged.contains_key(&near.row)
                 && let Some(located) = reader.by_rows(&[near.row])?.pop()
             {

@@ -97,6 +97,31 @@ impl Nearest {
         vector: &[f32],
         limit: usize,
     ) -> Result<Vec<Neighbour>, StoreError> {
+        self.search(reader, filter, vector, limit, false)
+    }
+
+    /// Rows among which the nearest are, to be judged by more than that.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub(super) fn pool(
+        &self,
+        reader: &Reader<'_>,
+        filter: &Filter,
+        vector: &[f32],
+        count: usize,
+    ) -> Result<Vec<Neighbour>, StoreError> {
+        self.search(reader, filter, vector, count, true)
+    }
+
+    fn search(
+        &self,
+        reader: &Reader<'_>,
+        filter: &Filter,
+        vector: &[f32],
+        limit: usize,
+        is_rough: bool,
+    ) -> Result<Vec<Neighbour>, StoreError> {
         let vectors = Snapshotted(reader);
         let current = self.snapshot(reader)?;
         let Some(snapshot) = current.filter(|current| current.dimension() == vector.len()) else {
@@ -107,7 +132,7 @@ impl Nearest {
             None => Selection::of_rows(&snapshot, &reader.rows(filter)?),
         };
         let (_running, may_split) = self.index.begin();
-        let search = Search { query: vector, kernel: self.index.kernel(), may_split };
+        let search = Search { query: vector, kernel: self.index.kernel(), may_split, is_rough };
         Ok(search.among(&snapshot, &selection, &vectors, limit)?)
     }
 }

@@ -86,13 +86,16 @@ impl Reader<'_> {
         Ok(self.code_rows_between(row, row + 1)?.pop())
     }
 
-    /// All of a chunk.
+    /// All of a chunk. Its pages are of no use to whoever comes next: the connection forgets them
+    /// instead of holding a cache full of vectors once all chunks have been read.
     ///
     /// # Errors
     /// Those of the file.
     pub fn code_rows(&self, chunk: i64) -> Result<Vec<CodeRow>, StoreError> {
         let first = chunk * CODE_CHUNK_ROWS;
-        self.code_rows_between(first, first + CODE_CHUNK_ROWS)
+        let rows = self.code_rows_between(first, first + CODE_CHUNK_ROWS)?;
+        self.connection().execute_batch("PRAGMA shrink_memory")?;
+        Ok(rows)
     }
 
     fn code_rows_between(&self, first: i64, end: i64) -> Result<Vec<CodeRow>, StoreError> {
