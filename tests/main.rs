@@ -90,6 +90,7 @@ mod smoke;
 mod soak;
 mod telemetry_alerts;
 mod telemetry_export;
+mod telemetry_fired;
 mod telemetry_metrics;
 mod tidy;
 mod tls;
