@@ -46,6 +46,7 @@ mod import_export;
 mod import_large;
 mod index;
 mod keys;
+mod keys_live;
 mod limits;
 mod mcp_client;
 mod mcp_http;
