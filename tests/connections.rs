@@ -44,6 +44,25 @@ fn who_does_not_finish_a_head_is_let_go() {
 }
 
 #[test]
+fn who_does_not_finish_a_body_is_answered_and_let_go() {
+    let server = Place::new().with("MEMNODE_REQUEST_TIMEOUT", "1s").serve();
+    let started = Instant::now();
+    for path in ["/api/memories", "/api/search", "/mcp"] {
+        let mut slow = raw::connect(&server.url);
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\nContent-Length: 100\r\n\r\n{{\"con"
+        );
+        slow.write_all(head.as_bytes()).expect("the server reads");
+        let answer = raw::read_answer(&mut slow);
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text());
+        assert!(answer.header("retry-after").is_some(), "{path}");
+    }
+    assert!(started.elapsed() < PATIENCE + SLACK, "{:?}", started.elapsed());
+    server.client().get("/api/health").expect(200);
+}
+
+#[test]
 fn connections_over_the_limit_are_turned_away_and_a_free_seat_is_taken_again() {
     let server = Place::new().with("MEMNODE_CONNECTIONS_MAX", "3").serve();
     let streams = [(); 2].map(|()| EventStream::listen(&server.url));

@@ -1,6 +1,9 @@
 //! Signed tokens over REST, events and MCP, and where clients learn who makes them.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
 
 use crate::common::client::Client;
@@ -73,6 +76,52 @@ fn a_token_that_is_wrong_is_refused_everywhere_and_never_falls_through() {
     client.with("x-api-key", &good).get("/api/tags").expect_problem(401, "invalid_credential");
     client.get(&format!("/api/tags?api_key={good}")).expect_problem(401, "invalid_credential");
     bearer(&client, "s3cret").get("/api/tags").expect(200);
+}
+
+/// A key of an issuer, and the set that publishes it under a name that others use, too.
+fn pair() -> (EncodingKey, Value) {
+    let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
+    let point = pair.public_key_raw();
+    let coordinate = |at: usize| URL_SAFE_NO_PAD.encode(&point[at..at + 32]);
+    let set = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "one",
+        "x": coordinate(1), "y": coordinate(33)}]});
+    (EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).expect("a key"), set)
+}
+
+fn signed(key: &EncodingKey, issuer: &str, change: impl FnOnce(&mut Value)) -> String {
+    let mut claims = json!({"iss": issuer, "aud": "memnode", "sub": "ada", "scope": "read",
+        "exp": memnode::clock::now_ms() / 1000 + 600});
+    change(&mut claims);
+    let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::ES256) };
+    encode(&header, &claims, key).expect("a token")
+}
+
+#[test]
+fn a_token_is_held_against_its_own_issuer_whatever_its_key_is_called() {
+    let other = "https://id.other";
+    let ((first, first_set), (second, second_set)) = (pair(), pair());
+    let place = Place::new();
+    let publish = |name: &str, set: &Value| {
+        let path = place.path().join(name);
+        std::fs::write(&path, set.to_string()).expect("a file");
+        path
+    };
+    let issuer = |name: &str, leeway: &str, set: &Value| {
+        json!({"issuer": name, "audience": "memnode", "algorithm": "ES256", "leeway": leeway,
+            "jwks_file": publish(name.rsplit('.').next().expect("a part"), set)})
+    };
+    let issuers = json!([issuer(ISSUER, "0s", &first_set), issuer(other, "60s", &second_set)]);
+    let server = place.clone().with("MEMNODE_JWT_ISSUERS", issuers.to_string()).serve();
+    let ask = |token: &str| bearer(&server.client(), token).get("/api/tags");
+    ask(&signed(&first, ISSUER, |_| {})).expect(200);
+    ask(&signed(&second, other, |_| {})).expect(200);
+    for (key, issuer) in [(&first, other), (&second, ISSUER)] {
+        ask(&signed(key, issuer, |_| {})).expect_problem(401, "invalid_token");
+    }
+    // How far clocks may be apart is the issuer's own, too.
+    let soon = |claims: &mut Value| claims["nbf"] = json!(memnode::clock::now_ms() / 1000 + 30);
+    ask(&signed(&first, ISSUER, soon)).expect_problem(401, "invalid_token");
+    ask(&signed(&second, other, soon)).expect(200);
 }
 
 #[test]

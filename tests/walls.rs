@@ -9,6 +9,7 @@ use crate::common::client::{Answer, Client};
 use crate::common::events::EventStream;
 use crate::common::node::{Place, Server};
 use crate::common::rest::{UNKNOWN, store, text};
+use crate::common::socket::Socket;
 
 /// What stands in the memories of the one namespace, and nowhere else.
 const MARKER: &str = "xylophonist";
@@ -317,6 +318,34 @@ fn a_write_does_not_reach_into_another_namespace_nor_learn_of_it() {
 }
 
 #[test]
+fn what_stands_in_another_namespace_changes_no_answer_of_a_search() {
+    let (Vault { server: _server, client, .. }, root) = vault_and_root();
+    for text in ["a marimba and a trumpet", "the trumpeter drinks tea", "tea for the organist"] {
+        store(&client, json!({"content": text, "namespace": "own"}));
+    }
+    // The last two are slips: whether others wrote a word decides if one looks for another.
+    let questions = ["trumpet", "marimba tea", "who keeps the alarm code?", "trumpit", "narimba"];
+    let answers = |client: &Client| -> Vec<Value> {
+        let mut all = Vec::new();
+        for query in questions {
+            for mode in ["keyword", "hybrid", "semantic"] {
+                let body = json!({"query": query, "mode": mode, "namespace": "own"});
+                all.push(client.post("/api/search", body).expect(200).value()["results"].take());
+            }
+        }
+        all
+    };
+    let (before, before_of_root) = (answers(&client), answers(&root));
+    for number in 0..30 {
+        let words = "trumpet trumpit narimba code ".repeat(number % 7);
+        let content = format!("memory {number} of others: tea, marimba, {words}");
+        store(&root, json!({"content": content, "namespace": HIDDEN}));
+    }
+    assert_eq!(answers(&client), before);
+    assert_ne!(answers(&root), before_of_root, "who may read all of them gets the worth in all");
+}
+
+#[test]
 fn no_event_tells_of_another_namespace() {
     let Vault { server, client, hidden, .. } = vault();
     let (_, root) = key(&server, &["--scope", "admin"]);
@@ -338,6 +367,35 @@ fn no_event_tells_of_another_namespace() {
     }
     let path = format!("/events?ticket={}&namespace={HIDDEN}", ticket(&client));
     server.client().get(&path).expect_problem(403, "scope_missing");
+}
+
+#[test]
+fn what_was_missed_of_another_namespace_is_not_told_later() {
+    let (Vault { server, client, .. }, root) = vault_and_root();
+    let ticket =
+        || text(&client.post("/api/events/ticket", json!({})).expect(200).value()["ticket"]);
+    let own = |content: &str| {
+        text(&store(&client, json!({"content": content, "namespace": "own"}))["content_hash"])
+    };
+    let path = format!("/events?ticket={}", ticket());
+    let (mut stream, _) = EventStream::resume(&server.url, &path, None);
+    own("heard");
+    let last = stream.next().id.expect("an id");
+    drop(stream);
+    for number in 0..5 {
+        let content = format!("{MARKER} {number}");
+        store(&root, json!({"content": content, "namespace": HIDDEN, "tags": [TRACES[1]]}));
+    }
+    let missed = own("missed");
+    let path = format!("/events?ticket={}&namespace=*", ticket());
+    let (mut stream, status) = EventStream::resume(&server.url, &path, Some(&last));
+    assert_eq!((status.as_str(), stream.next().hash()), ("resumed", missed.clone()));
+    let query = format!("?ticket={}&last_event_id={last}", ticket());
+    let mut socket = Socket::open(&server.url, &query, &[]).expect("it opens");
+    let first = socket.json();
+    assert_eq!(first["data"]["replay"]["status"], "resumed", "{first}");
+    let told = socket.json();
+    assert_eq!(told["data"]["content_hash"], missed.as_str(), "{told}");
 }
 
 #[test]

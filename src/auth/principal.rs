@@ -126,6 +126,11 @@ impl Principal {
         Err(forbidden(access, None))
     }
 
+    /// Whether no memory is kept from it. Says nothing about what it asked for.
+    pub fn reads_everything(&self) -> bool {
+        self.scopes.iter().any(|scope| scope.grants(Access::Read, None))
+    }
+
     /// Asks for an access to anything at all.
     ///
     /// # Errors

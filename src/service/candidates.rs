@@ -3,6 +3,9 @@
 //! How much of the word index is looked at is bounded, so that a question of common words stays
 //! affordable among a million memories: of a word that is everywhere only the newest memories
 //! count, and those that hold it together with the other words.
+//!
+//! What a word is worth depends on how many memories hold it. For a caller who may not read all of
+//! them only those count that are allowed: else scores would tell what others wrote.
 
 use std::collections::HashMap;
 
@@ -10,6 +13,7 @@ use super::allowed::Allowed;
 use crate::memory::relevance::irregular::other_forms;
 use crate::memory::relevance::question::Question;
 use crate::memory::relevance::{Corpus, Relevance};
+use crate::memory::{Filter, NamespaceSet};
 use crate::store::{Bounds, Occurrences, Reader, StoreError, Wanted};
 
 /// Memories that are judged.
@@ -23,6 +27,8 @@ const LOOKED_AT_MIN: usize = 2_000;
 const TOGETHER_COUNT_MAX: u64 = 10_000;
 /// Words that nobody wrote for which others are looked for.
 const REPLACED_COUNT_MAX: usize = 8;
+/// Words of a memory, on average, where that must not be asked of those of others.
+const USUAL_WORDS: f64 = 25.0;
 /// Words that are looked for together in pairs.
 const PAIRED_COUNT: usize = 3;
 
@@ -44,7 +50,8 @@ struct Search<'s, 'c> {
 }
 
 impl<'q> Candidates<'q> {
-    /// Looks the words of a question up.
+    /// Looks the words of a question up. `walls` are the namespaces that are asked, where the
+    /// caller may not read every other.
     ///
     /// # Errors
     /// Those of the file.
@@ -52,6 +59,7 @@ impl<'q> Candidates<'q> {
         reader: &Reader<'_>,
         question: &'q Question,
         allowed: &Allowed,
+        walls: Option<&NamespaceSet>,
     ) -> Result<Self, StoreError> {
         let term_count = question.terms.len().max(1);
         let looked_at_max = (LOOKED_AT_MAX / term_count).max(LOOKED_AT_MIN);
@@ -65,14 +73,26 @@ impl<'q> Candidates<'q> {
                 of_word.join(search.look(Wanted::Word(form), WORD_ROW_COUNT_MAX)?);
             }
             of_word.join(search.look(Wanted::Part(&term.stem), WORD_ROW_COUNT_MAX)?);
+            if walls.is_some() {
+                of_word.count = of_word.rows.len() as u64;
+            }
             let is_nowhere = of_word.count == 0 && replaced_count < REPLACED_COUNT_MAX;
             replaced_count += usize::from(is_nowhere);
-            let instead = if is_nowhere { reader.similar_words(&term.stem)? } else { Vec::new() };
+            let is_known = |word: &str| {
+                Ok(walls.is_none() || !search.look(Wanted::Word(word), 1)?.rows.is_empty())
+            };
+            let instead = match is_nowhere {
+                true => reader.similar_words(&term.stem, is_known)?,
+                false => Vec::new(),
+            };
             found.push(of_word);
             similar.push(instead);
         }
         let counts: Vec<u64> = found.iter().map(|found| found.count).collect();
-        let corpus: Corpus = reader.corpus()?;
+        let corpus = match walls {
+            None => reader.corpus()?,
+            Some(namespaces) => corpus_within(reader, namespaces)?,
+        };
         let relevance = Relevance::new(question, corpus, &counts, &similar);
         for (found, worth) in found.iter().zip(relevance.worth()) {
             search.add(&found.rows, *worth);
@@ -94,6 +114,12 @@ impl<'q> Candidates<'q> {
         };
         Ok(Candidates { relevance, rows })
     }
+}
+
+/// What may be known of all memories in some namespaces. How long they are is not kept for each.
+fn corpus_within(reader: &Reader<'_>, namespaces: &NamespaceSet) -> Result<Corpus, StoreError> {
+    let filter = Filter { namespaces: namespaces.clone(), ..Filter::default() };
+    Ok(Corpus { count: reader.count(&filter)?, average_words: USUAL_WORDS })
 }
 
 impl Search<'_, '_> {

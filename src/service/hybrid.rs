@@ -34,6 +34,9 @@ pub(super) struct Looking<'s, 'c> {
     pub(super) question: &'s Question,
     /// How many results may be needed.
     pub(super) wanted: usize,
+    /// Whether there may be memories that the caller may not read: then what their words are worth
+    /// must not depend on them.
+    pub(super) is_walled: bool,
 }
 
 /// A candidate, judged.
@@ -53,7 +56,7 @@ impl Looking<'_, '_> {
     /// Those of the file.
     pub(super) fn by_words(&self) -> Result<Vec<Found>, StoreError> {
         let allowed = self.allowed(self.filter)?;
-        let candidates = Candidates::of(self.reader, self.question, &allowed)?;
+        let candidates = self.candidates(&allowed)?;
         let mut found = Vec::new();
         for located in self.reader.by_rows(&candidates.rows)? {
             let matched = candidates.relevance.of(&located.memory);
@@ -72,14 +75,14 @@ impl Looking<'_, '_> {
     /// Those of the file.
     pub(super) fn by_both(&self, embedding: &Embedding) -> Result<Vec<Found>, StoreError> {
         let allowed = self.allowed(self.filter)?;
-        let candidates = Candidates::of(self.reader, self.question, &allowed)?;
+        let candidates = self.candidates(&allowed)?;
         let relevance = &candidates.relevance;
         let mut pool = Pool { looking: self, relevance, embedding, judged: HashMap::new() };
         pool.add_worded(&candidates.rows, self.list_count())?;
         pool.add_near(self.filter)?;
         if let Some(narrowed) = self.in_time() {
             let allowed = self.allowed(&narrowed)?;
-            let rows = Candidates::of(self.reader, self.question, &allowed)?.rows;
+            let rows = self.candidates(&allowed)?.rows;
             pool.add_worded(&rows, self.list_count())?;
             pool.add_near(&narrowed)?;
         }
@@ -89,6 +92,11 @@ impl Looking<'_, '_> {
 
     fn list_count(&self) -> usize {
         self.wanted.max(LIST_COUNT_MIN)
+    }
+
+    fn candidates(&self, allowed: &Allowed) -> Result<Candidates<'_>, StoreError> {
+        let walls = self.is_walled.then_some(&self.filter.namespaces);
+        Candidates::of(self.reader, self.question, allowed, walls)
     }
 
     fn allowed(&self, filter: &Filter) -> Result<Allowed, StoreError> {

@@ -33,20 +33,30 @@ impl Service {
         }
         query.filter.namespaces = who.readable(&query.filter.namespaces)?;
         let (namespaces, text) = (query.filter.namespaces.clone(), query.text.clone());
-        let answer = self.search_checked(query, question).await?;
+        let is_walled = !who.reads_everything();
+        let answer = self.search_checked(query, question, is_walled).await?;
         self.announce_search(namespaces, &text, &answer, started);
         Ok(answer)
     }
 
-    async fn search_checked(&self, query: SearchQuery, question: Question) -> Result<SearchAnswer> {
+    async fn search_checked(
+        &self,
+        query: SearchQuery,
+        question: Question,
+        is_walled: bool,
+    ) -> Result<SearchAnswer> {
         let (mode, order) = (query.mode, Order::of(&query, crate::clock::now_seconds()));
         let text = question.text.clone();
         let found = match mode {
-            SearchMode::Keyword => self.find_by_words(query, question, order.wanted()).await?,
-            SearchMode::Semantic => self.find_by_meaning(query, question, order.wanted()).await?,
+            SearchMode::Keyword => {
+                self.find_by_words(query, question, order.wanted(), is_walled).await?
+            }
+            SearchMode::Semantic => {
+                self.find_by_meaning(query, question, order.wanted(), is_walled).await?
+            }
             SearchMode::Hybrid => {
                 let wanted = order.wanted().max(self.rerank_count());
-                self.find_by_meaning(query, question, wanted).await?
+                self.find_by_meaning(query, question, wanted, is_walled).await?
             }
         };
         let hits = found.into_iter().map(|(memory, ranked)| hit(memory, ranked, mode)).collect();
@@ -62,10 +72,11 @@ impl Service {
         query: SearchQuery,
         question: Question,
         wanted: usize,
+        is_walled: bool,
     ) -> Result<Vec<Found>, StoreError> {
         self.read_near(query.is_exact, move |reader, nearest| {
             let (filter, question) = (&query.filter, &question);
-            Looking { reader, nearest, filter, question, wanted }.by_words()
+            Looking { reader, nearest, filter, question, wanted, is_walled }.by_words()
         })
         .await
     }
@@ -75,6 +86,7 @@ impl Service {
         query: SearchQuery,
         question: Question,
         wanted: usize,
+        is_walled: bool,
     ) -> Result<Vec<Found>> {
         for _ in 0..MODEL_CHANGE_TRY_COUNT {
             let embedding = self.embed_one(&question.text).await?;
@@ -86,7 +98,8 @@ impl Service {
                     }
                     let (filter, question) = (&query.filter, &question);
                     if query.mode == SearchMode::Hybrid {
-                        let looking = Looking { reader, nearest, filter, question, wanted };
+                        let looking =
+                            Looking { reader, nearest, filter, question, wanted, is_walled };
                         return looking.by_both(&embedding);
                     }
                     let near = nearest.neighbours(reader, filter, &embedding.vector, wanted)?;

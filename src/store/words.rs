@@ -75,6 +75,20 @@ impl Near<'_> {
             self.words.push((distance, u64::MAX - count, word));
         }
     }
+
+    fn keep(
+        &mut self,
+        is_known: impl Fn(&str) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut kept = Vec::with_capacity(self.words.len());
+        for word in self.words.drain(..) {
+            if is_known(&word.2)? {
+                kept.push(word);
+            }
+        }
+        self.words = kept;
+        Ok(())
+    }
 }
 
 impl Reader<'_> {
@@ -134,15 +148,22 @@ impl Reader<'_> {
     }
 
     /// Words of the index that resemble a stem that is not in it, nearest first: words that start
-    /// alike, and where there are none, words that start otherwise by one slip.
-    pub fn similar_words(&self, stem: &str) -> Result<Vec<String>, StoreError> {
+    /// alike, and where there are none, words that start otherwise by one slip. Of all of them only
+    /// those that `is_known`.
+    pub fn similar_words(
+        &self,
+        stem: &str,
+        is_known: impl Fn(&str) -> Result<bool, StoreError>,
+    ) -> Result<Vec<String>, StoreError> {
         let start: String = stem.chars().take(SIMILAR_START).collect();
         let mut near = Near { stem, words: Vec::new(), word_count: 0, row_count: 0 };
         self.look_near(&mut near, &start)?;
+        near.keep(&is_known)?;
         if near.words.is_empty() {
             for start in similar::other_starts(stem) {
                 self.look_near(&mut near, &start)?;
             }
+            near.keep(&is_known)?;
         }
         near.words.sort();
         near.words.truncate(SIMILAR_COUNT_MAX);

@@ -14,6 +14,7 @@ pub mod history;
 pub mod https;
 pub mod nats;
 pub mod node;
+pub mod prometheus;
 pub mod proxy;
 pub mod python;
 pub mod raw;

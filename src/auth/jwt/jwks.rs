@@ -55,7 +55,11 @@ impl Jwks {
     /// From a file, which must hold keys now.
     pub(super) fn of_file(path: &Path, algorithm: JwtAlgorithm) -> Result<Self, String> {
         let set = Jwks::at(Place::File(path.to_owned()), algorithm);
-        *set.keys.write() = Arc::new(read(&set.place, algorithm)?);
+        let keys = read(&set.place, algorithm)?;
+        if keys.is_empty() {
+            return Err(no_key_for(algorithm));
+        }
+        *set.keys.write() = Arc::new(keys);
         Ok(set)
     }
 
@@ -101,6 +105,10 @@ impl Jwks {
         fetched.tried = Some(Instant::now());
         match self.read().await {
             Ok(keys) => {
+                if keys.is_empty() {
+                    // It took them all back: then none is good, and its tokens are refused.
+                    tracing::warn!("a set of keys of an issuer: {}", no_key_for(self.algorithm));
+                }
                 *self.keys.write() = Arc::new(keys);
                 fetched.got = Some(Instant::now());
             }
@@ -159,11 +167,11 @@ fn read(place: &Place, algorithm: JwtAlgorithm) -> Result<Vec<NamedKey>, String>
     let set: JwkSet =
         serde_json::from_slice(&bytes).map_err(|_| "it is no set of keys".to_owned())?;
     let fits = |jwk: &Jwk| is_for(jwk, algorithm).then(|| named(jwk))?;
-    let keys: Vec<NamedKey> = set.keys.iter().take(KEY_COUNT_MAX).filter_map(fits).collect();
-    match keys.is_empty() {
-        true => Err(format!("it has no key for {}", algorithm.name())),
-        false => Ok(keys),
-    }
+    Ok(set.keys.iter().take(KEY_COUNT_MAX).filter_map(fits).collect())
+}
+
+fn no_key_for(algorithm: JwtAlgorithm) -> String {
+    format!("it has no key for {}", algorithm.name())
 }
 
 /// Whether a key is for signatures of the algorithm; what it says of itself must agree.

@@ -350,6 +350,13 @@ async fn a_set_at_an_address_is_fetched_once_and_kept_while_it_cannot_be() {
     set_of(&mut issuers).forget_tries();
     issuers.authenticate(&token(&second, "two")).await.unwrap();
     refusal(&issuers, &token(&first, "one")).await;
+    // So is the last one.
+    server.publish(&[]);
+    set_of(&mut issuers).forget_tries();
+    assert!(refusal(&issuers, &token(&second, "two")).await.contains("key is not known"));
+    server.publish(&[&second_jwk]);
+    set_of(&mut issuers).forget_tries();
+    issuers.authenticate(&token(&second, "two")).await.unwrap();
 }
 
 #[tokio::test]
