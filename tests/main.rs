@@ -98,4 +98,5 @@ mod tls;
 mod tls_client;
 mod tokens;
 mod walls;
+mod walls_counts;
 mod webhooks;

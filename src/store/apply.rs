@@ -161,9 +161,9 @@ impl Line<'_> {
     ) -> Result<i64, StoreError> {
         // OR FAIL, and no trigger on it that could abort: see migration 9. Whatever fails is undone
         // by the transaction or savepoint around it.
-        let sql = "INSERT OR FAIL INTO memory (id, namespace, content_hash, live, created_at, updated_at, \
-                   memory_type, tags, metadata, origin, content, version, record, write_origin, \
-                   write_oseq, write_at, write_changed) \
+        let sql = "INSERT OR FAIL INTO memory (id, namespace, content_hash, live, created_at, \
+                   updated_at, memory_type, tags, metadata, origin, content, version, record, \
+                   write_origin, write_oseq, write_at, write_changed) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
                    ?16, ?17)";
         connection.prepare_cached(sql)?.execute(params![
