@@ -220,22 +220,28 @@ impl Samples {
 /// Writes memories with vectors between those of the samples.
 async fn fill(store: &Store, count: usize, model: &str, samples: &Samples) -> (Duration, f64) {
     let mut random = StdRng::seed_from_u64(SEED);
+    let mut group = |first: usize| -> Vec<(CreateValues, Embedding)> {
+        let memory = |number| {
+            let (text, vector) = samples.between(&mut random);
+            (values(number, &text), Embedding { model: model.to_owned(), vector })
+        };
+        (first..count.min(first + GROUP_COUNT)).map(memory).collect()
+    };
+    let mut next = group(0);
     let started = Instant::now();
     let cpu = cpu_seconds(std::process::id());
     for first in (0..count).step_by(GROUP_COUNT) {
-        let group: Vec<(CreateValues, Embedding)> = (first..count.min(first + GROUP_COUNT))
-            .map(|number| {
-                let (text, vector) = samples.between(&mut random);
-                (values(number, &text), Embedding { model: model.to_owned(), vector })
-            })
-            .collect();
+        let present = std::mem::take(&mut next);
         let written = store.write(move |writer| {
-            for (values, embedding) in group {
+            for (values, embedding) in present {
                 writer.create(&Namespace::default(), &values, OpKind::Create, embedding)?;
             }
             Ok(())
         });
-        written.await.expect("a write");
+        // The vectors are to be ready: those of the next group are made while this one is written.
+        let (written, made) = tokio::join!(written, async { group(first + GROUP_COUNT) });
+        written.expect("a write");
+        next = made;
     }
     (started.elapsed(), cpu_seconds(std::process::id()) - cpu)
 }
