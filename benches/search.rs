@@ -271,7 +271,7 @@ async fn index(store: &Store) -> Arc<Snapshot> {
         for chunk in reader.code_chunks()? {
             let mut batch = Batch::empty(dimension);
             let mut places: BTreeMap<String, u32> = BTreeMap::new();
-            for row in reader.code_rows(chunk)? {
+            reader.visit_code_rows(chunk, |row| {
                 let labels = std::iter::once(Label::Namespace(&row.namespace))
                     .chain(row.tags.iter().map(|tag| Label::Tag(tag)))
                     .map(Label::key);
@@ -281,7 +281,8 @@ async fn index(store: &Store) -> Arc<Snapshot> {
                     })
                     .collect();
                 batch.push(row.row as u32, row.created_at, &row.vector, &labels);
-            }
+                Ok(())
+            })?;
             batches.push(batch);
         }
         Ok(Snapshot::build(dimension, &batches, reader.code_head()?))

@@ -13,7 +13,7 @@ use super::nearest::{catch_up, changes_of, labels_of, row_number};
 use crate::index::batch::{Batch, CodeModel};
 use crate::index::shared::State;
 use crate::index::snapshot::Snapshot;
-use crate::store::{CODE_CHUNK_ROWS, CodeRow, Reader, SavedCodes, StaleChunk, StoreError};
+use crate::store::{CODE_CHUNK_ROWS, Reader, SavedCodes, StaleChunk, StoreError};
 use crate::{Error, Result};
 
 /// Chunks that are read at the same time.
@@ -154,7 +154,7 @@ impl Service {
         let (batch, n) = self
             .read(move |reader| {
                 let n = reader.code_head()?;
-                Ok((batch_of(&reader.code_rows(chunk)?, dimension)?, n))
+                Ok((batch_of(reader, chunk, dimension)?, n))
             })
             .await?;
         if batch.len() >= KEEP_ROW_COUNT_MIN {
@@ -240,16 +240,17 @@ fn model_of(reader: &Reader<'_>) -> Result<CodeModel, StoreError> {
     Ok(CodeModel { name: reader.model()?, dimension: reader.dimension()? })
 }
 
-fn batch_of(rows: &[CodeRow], dimension: usize) -> Result<Batch, StoreError> {
+fn batch_of(reader: &Reader<'_>, chunk: i64, dimension: usize) -> Result<Batch, StoreError> {
     let mut batch = Batch::empty(dimension);
     let mut places: BTreeMap<String, u32> = BTreeMap::new();
-    for row in rows {
+    reader.visit_code_rows(chunk, |row| {
         let keys = labels_of(row).map(|label| label.key());
         let labels: Vec<u32> = keys
             .map(|key| *places.entry(key).or_insert_with_key(|key| batch.add_key(key.clone())))
             .collect();
         batch.push(row_number(row.row)?, row.created_at, &row.vector, &labels);
-    }
+        Ok(())
+    })?;
     Ok(batch)
 }
 

@@ -8,6 +8,8 @@ use super::writer::Writer;
 
 /// Rows whose codes are kept together: number `c` has rows from `c` times this on.
 pub const CODE_CHUNK_ROWS: i64 = 4096;
+/// Of which so many are read at a time.
+const VISITED_COUNT: usize = 128;
 
 /// A live memory as the index wants it.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,16 +88,23 @@ impl Reader<'_> {
         Ok(self.code_rows_between(row, row + 1)?.pop())
     }
 
-    /// All of a chunk. Its pages are of no use to whoever comes next: the connection forgets them
-    /// instead of holding a cache full of vectors once all chunks have been read.
+    /// Looks at all of a chunk, a few rows at a time: a thousand vectors between what stays of them
+    /// would leave holes in the memory that the allocator does not give back. For the same reason
+    /// the connection forgets their pages, which are of no use to whoever comes next.
     ///
     /// # Errors
-    /// Those of the file.
-    pub fn code_rows(&self, chunk: i64) -> Result<Vec<CodeRow>, StoreError> {
+    /// Those of the file and of `look`.
+    pub fn visit_code_rows(
+        &self,
+        chunk: i64,
+        mut look: impl FnMut(&CodeRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let first = chunk * CODE_CHUNK_ROWS;
-        let rows = self.code_rows_between(first, first + CODE_CHUNK_ROWS)?;
-        self.connection().execute_batch("PRAGMA shrink_memory")?;
-        Ok(rows)
+        for part in (first..first + CODE_CHUNK_ROWS).step_by(VISITED_COUNT) {
+            let end = part + VISITED_COUNT as i64;
+            self.code_rows_between(part, end)?.iter().try_for_each(&mut look)?;
+        }
+        Ok(self.connection().execute_batch("PRAGMA shrink_memory")?)
     }
 
     fn code_rows_between(&self, first: i64, end: i64) -> Result<Vec<CodeRow>, StoreError> {
