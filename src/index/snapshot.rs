@@ -1,6 +1,9 @@
 //! All rows at one moment. A change makes a new snapshot, which shares with the old one whatever
 //! stayed the same; searches keep the one they began with.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::sync::Arc;
 
 use super::batch::Batch;
@@ -36,6 +39,60 @@ pub struct Snapshot {
     head: i64,
 }
 
+/// The places of rows in batches, in the order of time, equal ones by row. Batches are sorted each
+/// for itself and merged: one list of all rows would be the largest thing that is ever allocated,
+/// and what an allocator has once given back that large it keeps for long.
+struct InTimeOrder<'b> {
+    batches: &'b [Batch],
+    /// For each batch, its places in order.
+    orders: Vec<Vec<u32>>,
+    /// The next of each batch that has one: its time and row, the batch, where it is in its order.
+    next: BinaryHeap<Reverse<(i64, u32, usize, usize)>>,
+}
+
+impl<'b> InTimeOrder<'b> {
+    fn of(batches: &'b [Batch]) -> Self {
+        let order = |batch: &Batch| {
+            let mut order: Vec<u32> = (0..batch.len() as u32).collect();
+            order.sort_unstable_by_key(|place| key(batch, *place));
+            order
+        };
+        let orders: Vec<Vec<u32>> = batches.iter().map(order).collect();
+        let mut all = InTimeOrder { batches, orders, next: BinaryHeap::new() };
+        all.next = (0..batches.len()).filter_map(|batch| all.at(batch, 0)).map(Reverse).collect();
+        all
+    }
+
+    fn at(&self, batch: usize, at: usize) -> Option<(i64, u32, usize, usize)> {
+        let place = self.orders[batch].get(at)?;
+        let (time, row) = key(&self.batches[batch], *place);
+        Some((time, row, batch, at))
+    }
+}
+
+impl Iterator for InTimeOrder<'_> {
+    /// The number of a batch, and a place in it.
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<(usize, usize)> {
+        let Reverse((.., batch, at)) = *self.next.peek()?;
+        let following = self.at(batch, at + 1);
+        let mut first = self.next.peek_mut().expect("it was there");
+        match following {
+            Some(following) => *first = Reverse(following),
+            None => drop(PeekMut::pop(first)),
+        }
+        Some((batch, self.orders[batch][at] as usize))
+    }
+}
+
+/// What rows are ordered by. Integers compare as the times do, by the rule of [`f64::total_cmp`].
+fn key(batch: &Batch, place: u32) -> (i64, u32) {
+    let row = batch.get(place as usize);
+    let bits = row.created_at.to_bits().cast_signed();
+    (bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed(), row.row)
+}
+
 impl Snapshot {
     /// Of rows that are all there, which it brings into the order of time. `head` is the last
     /// change that all of them hold.
@@ -45,40 +102,32 @@ impl Snapshot {
             .iter()
             .map(|batch| batch.keys().iter().map(|key| labels.intern(key)).collect())
             .collect();
-        let mut order: Vec<(f64, u32, u32, u32)> = batches
-            .iter()
-            .zip(0..)
-            .flat_map(|(batch, number)| {
-                (0..batch.len()).map(move |place| {
-                    let row = batch.get(place);
-                    (row.created_at, row.row, number, place as u32)
-                })
-            })
-            .collect();
-        order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let count: usize = batches.iter().map(Batch::len).sum();
         let word_count = super::code::word_count(dimension);
         let mut snapshot = Snapshot {
-            chunks: Vec::with_capacity(order.len().div_ceil(CHUNK_ROWS)),
+            chunks: Vec::with_capacity(count.div_ceil(CHUNK_ROWS)),
             places: Places::default(),
-            live_count: order.len(),
+            live_count: count,
             labels,
             dimension,
             word_count,
             head,
         };
-        for (number, part) in order.chunks(CHUNK_ROWS).enumerate() {
-            let rows = part.iter().map(|(.., batch, place)| {
-                let row = batches[*batch as usize].get(*place as usize);
+        let mut places = InTimeOrder::of(batches);
+        for number in 0..count.div_ceil(CHUNK_ROWS) {
+            let part: Vec<(usize, usize)> = places.by_ref().take(CHUNK_ROWS).collect();
+            let rows = part.iter().map(|(batch, place)| {
+                let row = batches[*batch].get(*place);
                 (row.words, row.factor, row.row, row.created_at)
             });
-            let labels = part.iter().enumerate().flat_map(|(slot, (.., batch, place))| {
-                let row = batches[*batch as usize].get(*place as usize);
-                let ids = &ids[*batch as usize];
+            let labels = part.iter().enumerate().flat_map(|(slot, (batch, place))| {
+                let (row, ids) = (batches[*batch].get(*place), &ids[*batch]);
                 row.labels.iter().map(move |label| (ids[*label as usize], slot))
             });
             snapshot.chunks.push(Arc::new(Chunk::of(word_count, rows, labels)));
-            for (slot, (_, row, ..)) in part.iter().enumerate() {
-                snapshot.places.set(*row, Some(place_of(number, slot)));
+            for (slot, (batch, place)) in part.iter().enumerate() {
+                let row = batches[*batch].get(*place).row;
+                snapshot.places.set(row, Some(place_of(number, slot)));
             }
         }
         snapshot

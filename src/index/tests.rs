@@ -307,3 +307,16 @@ fn both_halves_of_a_split_scan_count() {
     };
     assert_eq!(scan(1), scan(usize::MAX));
 }
+
+#[test]
+fn batches_come_together_in_the_order_of_time() {
+    let times = [5.0, -1.0, f64::MAX, -0.0, 0.0, 3.5, -1e9, 3.5, f64::MIN, 2.0];
+    let mut batches = [Batch::empty(DIMENSION), Batch::empty(DIMENSION), Batch::empty(DIMENSION)];
+    for (row, time) in times.into_iter().enumerate() {
+        let vector = unit(vec![1.0 + row as f32; DIMENSION]);
+        batches[row % 2 * 2].push(row as u32, time, &vector, &[]);
+    }
+    let snapshot = Snapshot::build(DIMENSION, &batches, 0);
+    let rows: Vec<i64> = (0..times.len() as u32).map(|place| snapshot.row_at(place)).collect();
+    assert_eq!(rows, [8, 6, 1, 3, 4, 9, 5, 7, 0, 2]);
+}
