@@ -91,7 +91,7 @@ fn it_calls_every_tool_through_a_bridge_to_a_server() {
 /// A script that runs, and how many of its calls are answered.
 struct Storing {
     child: Child,
-    reading: std::thread::JoinHandle<()>,
+    reading: std::thread::JoinHandle<String>,
 }
 
 fn storing(
@@ -108,9 +108,12 @@ fn storing(
     let stderr = child.stderr.take().expect("a pipe");
     let count = Arc::clone(count);
     let reading = std::thread::spawn(move || {
+        let mut said = Vec::new();
         for byte in BufReader::new(stderr).bytes().map_while(Result::ok) {
             count.fetch_add(usize::from(byte == b'.'), Ordering::SeqCst);
+            said.push(byte);
         }
+        String::from_utf8_lossy(&said).into_owned()
     });
     Storing { child, reading }
 }
@@ -131,8 +134,8 @@ fn three_of_them_lose_nothing_while_the_owner_is_killed() {
     let mut stored_count = 0;
     for Storing { child, reading } in clients {
         let output = child.wait_with_output().expect("Python ends");
-        reading.join().expect("reading does not panic");
-        assert!(output.status.success());
+        let said = reading.join().expect("reading does not panic");
+        assert!(output.status.success(), "{said}");
         let answers: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let answers = answers.as_object().expect("an object");
         assert_eq!(answers.len(), STORE_COUNT);
