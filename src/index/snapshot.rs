@@ -40,8 +40,7 @@ pub struct Snapshot {
 }
 
 /// The places of rows in batches, in the order of time, equal ones by row. Batches are sorted each
-/// for itself and merged: one list of all rows would be the largest thing that is ever allocated,
-/// and what an allocator has once given back that large it keeps for long.
+/// for itself and merged: that takes 4 bytes a row beside them, one list to be sorted whole took 24.
 struct InTimeOrder<'b> {
     batches: &'b [Batch],
     /// For each batch, its places in order.

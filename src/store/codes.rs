@@ -88,9 +88,8 @@ impl Reader<'_> {
         Ok(self.code_rows_between(row, row + 1)?.pop())
     }
 
-    /// Looks at all of a chunk, a few rows at a time: a thousand vectors between what stays of them
-    /// would leave holes in the memory that the allocator does not give back. For the same reason
-    /// the connection forgets their pages, which are of no use to whoever comes next.
+    /// Looks at all of a chunk, a few rows at a time, so that no more vectors are in memory than
+    /// those. The connection forgets their pages, which are of no use to whoever comes next.
     ///
     /// # Errors
     /// Those of the file and of `look`.
