@@ -40,7 +40,7 @@ pub struct Snapshot {
 }
 
 /// The places of rows in batches, in the order of time, equal ones by row. Batches are sorted each
-/// for itself and merged: that takes 4 bytes a row beside them, one list to be sorted whole took 24.
+/// for itself and merged: that takes 4 bytes a row, where one list to be sorted took 24.
 struct InTimeOrder<'b> {
     batches: &'b [Batch],
     /// For each batch, its places in order.
